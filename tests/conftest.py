@@ -1,0 +1,31 @@
+"""Shared fixtures: where the real videos are, and a random state that no test leaves behind."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _restore_random_state() -> Iterator[None]:
+    import torch
+
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    yield
+    random.setstate(states[0])
+    np.random.set_state(states[1])
+    torch.set_rng_state(states[2])
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """Folder of real videos (see docs/testing.md). Skips where it is absent."""
+    root = Path(os.environ.get("VIDFAKE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+    if not (root / "videos.csv").is_file():
+        pytest.skip(f"real videos not found at {root}; set VIDFAKE_DATA to a folder with a videos.csv")
+    return root

@@ -1,0 +1,169 @@
+"""Configuration: frozen dataclasses hold every default, TOML holds differences, `--set a.b=c` comes last.
+
+No inheritance between files, no interpolation, no code. Unknown keys and wrong types are errors that name
+the path, the value received and the nearest known key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+import types
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from vidfake.errors import ConfigError
+from vidfake.registry import nearest
+
+C = TypeVar("C")
+
+
+def from_dict(cls: type[C], values: dict[str, Any], path: str = "") -> C:
+    """Build a (nested) frozen dataclass from plain values. `path` is where `values` sits, for messages."""
+    hints = typing.get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
+    arguments: dict[str, Any] = {}
+    for key, value in values.items():
+        where = f"{path}{key}"
+        if key not in fields:
+            known = list(fields)
+            raise ConfigError(
+                f"Unknown setting '{where}'. Known here: {', '.join(known)}.{nearest(key, known)}"
+            )
+        arguments[key] = _convert(hints[key], value, where)
+    try:
+        return cls(**arguments)
+    except TypeError as error:
+        raise ConfigError(f"{path.rstrip('.') or 'config'}: {error}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path.rstrip('.') or 'config'}: {error}") from error
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    """`value` as type `hint`, or ConfigError. Integers are accepted for floats; nothing else is coerced."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return value
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        errors = []
+        for choice in arguments:
+            if choice is type(None):
+                continue
+            try:
+                return _convert(choice, value, where)
+            except ConfigError as error:
+                errors.append(str(error))
+        raise ConfigError(errors[0])
+    if origin is typing.Literal:
+        if value in arguments:
+            return value
+        raise ConfigError(
+            f"Setting '{where}' is {value!r}. Accepted: {', '.join(map(repr, arguments))}."
+            f"{nearest(str(value), [str(a) for a in arguments])}"
+        )
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, dict):
+            raise ConfigError(
+                f"Setting '{where}' is {value!r}, but it is a table: write [{where}] with its keys."
+            )
+        return from_dict(hint, value, f"{where}.")
+    if origin in (tuple, list):
+        if not isinstance(value, list | tuple):
+            raise ConfigError(f"Setting '{where}' is {value!r}, but it is a list.")
+        inner = arguments[0] if arguments else Any
+        items = [_convert(inner, item, f"{where}[{i}]") for i, item in enumerate(value)]
+        return tuple(items) if origin is tuple else items
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise ConfigError(f"Setting '{where}' is {value!r}, but it is a table.")
+        return {str(k): _convert(arguments[1], v, f"{where}.{k}") for k, v in value.items()}
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+        return value
+    name = getattr(hint, "__name__", str(hint))
+    raise ConfigError(f"Setting '{where}' is {value!r} ({type(value).__name__}), but it takes {name}.")
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Plain JSON-ready values of a dataclass, tuples as lists."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: plain(v) for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(v) for v in value]
+        return value
+
+    return typing.cast(dict[str, Any], plain(dataclasses.asdict(config)))
+
+
+def parse_override(text: str) -> tuple[list[str], Any]:
+    """``a.b=c`` -> (["a", "b"], value). The value is read as TOML; a bare word is taken as a string."""
+    key, equals, raw = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {text!r} is not KEY=VALUE. Example: --set optim.learning_rate=0.001")
+    raw = raw.strip()
+    try:
+        value = tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = None if raw in ("none", "null") else raw
+    return key.strip().split("."), value
+
+
+def apply_override(values: dict[str, Any], text: str) -> dict[str, Any]:
+    """A copy of `values` with one ``a.b=c`` applied."""
+    keys, value = parse_override(text)
+    result: dict[str, Any] = json.loads(json.dumps(values))
+    table = result
+    for i, key in enumerate(keys[:-1]):
+        table = table.setdefault(key, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"--set {text!r}: '{'.'.join(keys[: i + 1])}' is a value, not a table.")
+    table[keys[-1]] = value
+    return result
+
+
+def read_toml(path: Path | str) -> dict[str, Any]:
+    """The tables of a TOML file. Raises ConfigError with file and line."""
+    try:
+        with open(path, "rb") as handle:
+            return tomllib.load(handle)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such config file. Name an existing .toml file.") from error
+    except IsADirectoryError as error:
+        raise ConfigError(f"{path}: is a folder. Name a .toml file.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
+
+
+def load(cls: type[C], path: Path | str | None = None, overrides: Sequence[str] = ()) -> C:
+    """Defaults, then the file's differences, then each override."""
+    values = read_toml(path) if path is not None else {}
+    for text in overrides:
+        values = apply_override(values, text)
+    return from_dict(cls, values)
+
+
+def to_toml(config: Any) -> str:
+    """The TOML of a dataclass, readable by `load`; None is left out."""
+    lines: list[str] = []
+    _write_table(to_dict(config), [], lines)
+    return "\n".join(lines).strip() + "\n"
+
+
+def _write_table(values: dict[str, Any], path: list[str], lines: list[str]) -> None:
+    scalars = {k: v for k, v in values.items() if not isinstance(v, dict) and v is not None}
+    tables = {k: v for k, v in values.items() if isinstance(v, dict)}
+    if path and (scalars or not tables):
+        lines.append(f"\n[{'.'.join(path)}]")
+    lines.extend(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in scalars.items())
+    for key, value in tables.items():
+        _write_table(value, [*path, key], lines)
