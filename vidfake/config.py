@@ -30,9 +30,7 @@ def from_dict(cls: type[C], values: dict[str, Any], path: str = "") -> C:
         where = f"{path}{key}"
         if key not in fields:
             known = list(fields)
-            raise ConfigError(
-                f"Unknown setting '{where}'. Known here: {', '.join(known)}.{nearest(key, known)}"
-            )
+            raise ConfigError(f"Unknown setting '{where}'. Known here: {', '.join(known)}.{nearest(key, known)}")
         arguments[key] = _convert(hints[key], value, where)
     try:
         return cls(**arguments)
@@ -68,9 +66,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         )
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         if not isinstance(value, dict):
-            raise ConfigError(
-                f"Setting '{where}' is {value!r}, but it is a table: write [{where}] with its keys."
-            )
+            raise ConfigError(f"Setting '{where}' is {value!r}, but it is a table: write [{where}] with its keys.")
         return from_dict(hint, value, f"{where}.")
     if origin in (tuple, list):
         if not isinstance(value, list | tuple):
