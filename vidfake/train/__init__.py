@@ -1,0 +1,1 @@
+"""Training: one plain loop, exact resume, selection on validation only."""
