@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -18,7 +19,7 @@ def test_schedule_warms_up_linearly_then_falls_as_half_a_cosine() -> None:
     assert values[10] == 1.0
     assert values[55] == pytest.approx(0.5)
     assert values[100] == pytest.approx(0.0)
-    assert all(a >= b for a, b in zip(values[10:], values[11:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(values[10:]))
 
 
 def test_schedule_without_warmup_starts_at_one() -> None:
@@ -59,7 +60,7 @@ def test_set_rates_scales_each_group_from_its_base() -> None:
 def test_average_equals_the_recursion_written_out_and_swaps_back() -> None:
     module = nn.Linear(1, 1, bias=False)
     average = WeightAverage(module, decay=0.9)
-    expected = float(module.weight)
+    expected = module.weight.item()
     for step in range(5):
         with torch.no_grad():
             module.weight.fill_(float(step))
@@ -67,6 +68,6 @@ def test_average_equals_the_recursion_written_out_and_swaps_back() -> None:
         expected = decay * expected + (1 - decay) * step
         average.update(module)
     with average.swapped(module):
-        assert float(module.weight) == pytest.approx(expected, rel=1e-6)
-    assert float(module.weight) == 4.0
+        assert module.weight.item() == pytest.approx(expected, rel=1e-6)
+    assert module.weight.item() == 4.0
     assert not math.isclose(expected, 4.0)

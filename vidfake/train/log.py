@@ -26,7 +26,7 @@ class RunLog:
         if tensorboard and importlib.util.find_spec("tensorboard") is not None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=resume_step)  # type: ignore[no-untyped-call]
+            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=resume_step)
 
     def write(self, kind: str, step: int, **values: Any) -> None:
         """Append one line. Numbers that are NaN or infinite are written as null, never as a bare NaN."""

@@ -1,0 +1,63 @@
+"""Augmentation: alike in every frame, repeatable, and each one does something."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vidfake.data.transforms import AUGMENTATIONS, Augment
+from vidfake.errors import ConfigError
+
+ALWAYS = {name: {"probability": 1.0} for name in AUGMENTATIONS.names() if name != "crop_jitter"}
+
+
+def still_clip(frames: int = 6, size: int = 64) -> np.ndarray:
+    """The same textured picture in every frame."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:size, :size] / size
+    picture = np.stack([y, x, (x + y) / 2], -1) * 200 + rng.uniform(0, 55, (size, size, 1))
+    return np.repeat(picture[None].astype(np.uint8), frames, axis=0)
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS.names())
+def test_keeps_shape_and_input_changes_pixels_and_repeats(name: str) -> None:
+    faces = still_clip()
+    kept = faces.copy()
+    augment = Augment([name], {name: ALWAYS[name]} if name in ALWAYS else {})
+    out = augment(faces, np.random.default_rng(3))
+    assert out.shape == faces.shape
+    assert out.dtype == np.uint8
+    assert np.array_equal(faces, kept)
+    assert not np.array_equal(out, faces)
+    assert np.array_equal(out, augment(faces, np.random.default_rng(3)))
+
+
+@pytest.mark.parametrize("name", [n for n in AUGMENTATIONS.names() if n not in ("noise", "h264", "time_mask")])
+def test_a_still_clip_stays_still(name: str) -> None:
+    augment = Augment([name], {name: ALWAYS[name]} if name in ALWAYS else {})
+    for seed in range(5):
+        out = augment(still_clip(), np.random.default_rng(seed)).astype(int)
+        assert np.abs(out - out[:1]).max() == 0, "a change between frames would look like a temporal artefact"
+
+
+def test_probability_zero_is_the_identity() -> None:
+    names = [n for n in AUGMENTATIONS.names() if n != "crop_jitter"]
+    augment = Augment(names, {n: {"probability": 0.0} for n in names})
+    assert np.array_equal(augment(still_clip(), np.random.default_rng(0)), still_clip())
+
+
+def test_each_step_has_its_own_stream() -> None:
+    """Leaving one step out does not change what the others draw for the steps before it."""
+    faces = still_clip()
+    alone = Augment(["flip"])(faces, np.random.default_rng(5))
+    both = Augment(["flip", "time_mask"], {"time_mask": {"probability": 0.0}})(faces, np.random.default_rng(5))
+    assert np.array_equal(alone, both)
+
+
+def test_wrong_options_are_refused() -> None:
+    with pytest.raises(ConfigError, match="probability is 2"):
+        Augment(["flip"], {"flip": {"probability": 2}})
+    with pytest.raises(ConfigError, match="not in data.augment"):
+        Augment(["flip"], {"blur": {}})
+    with pytest.raises(ConfigError, match="Did you mean 'sigma'"):
+        Augment(["blur"], {"blur": {"sigm": 2}})

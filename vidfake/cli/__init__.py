@@ -1,0 +1,1 @@
+"""The command line. Library code raises; only this package prints."""

@@ -1,0 +1,86 @@
+"""Tables on stdout, progress and messages on stderr. Text that came from files is made harmless first."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+stdout = Console(highlight=False)
+stderr = Console(stderr=True, highlight=False)
+
+
+def harmless(text: object) -> str:
+    """Text for a terminal: control, bidirectional and other invisible characters become ``\\xNN`` escapes."""
+    out = []
+    for character in str(text):
+        if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp"):
+            out.append(character.encode("unicode_escape", "surrogatepass").decode("ascii"))
+        else:
+            out.append(character)
+    return "".join(out)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table on stdout. Columns whose name ends in ``>`` are aligned right."""
+    table = Table(title=escape(title), title_justify="left", header_style="bold")
+    for column in columns:
+        right = column.endswith(">")
+        table.add_column(escape(column.rstrip(">")), justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(harmless(cell)) for cell in row))
+    stdout.print(table)
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on one line of stdout."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def say(message: str) -> None:
+    """A line for people, on stderr."""
+    stderr.print(escape(harmless(message)), soft_wrap=True)
+
+
+class Reporter:
+    """Progress of named stages; library code calls it as ``report(stage, done, total)``."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str, Any] = {}
+
+    def __call__(self, stage: str, done: int, total: int | None = None) -> None:
+        name = escape(harmless(stage))
+        if stage not in self._tasks:
+            self._tasks[stage] = self._progress.add_task(name, total=total)
+        self._progress.update(self._tasks[stage], completed=done, total=total)
+
+
+@contextmanager
+def progress() -> Iterator[Reporter]:
+    """Progress bars on stderr; on a stderr that is not a terminal nothing is drawn until the end."""
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=stderr,
+        transient=not stderr.is_terminal,
+        disable=not stderr.is_terminal,
+    ) as bars:
+        yield Reporter(bars)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A figure for a table; a missing one is a dash, never a number."""
+    return "–" if value is None else f"{value:.{digits}f}"

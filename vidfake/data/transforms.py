@@ -1,0 +1,194 @@
+"""Clip-consistent augmentation: one draw of parameters per clip, applied alike to every frame of it.
+
+All randomness comes from the generator handed in, so a real clip and the fake made from it, given generators of the
+same seed, are treated alike. Pixel work is torchvision's (`transforms.v2.functional`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional as F
+
+from vidfake.errors import ConfigError
+from vidfake.registry import Registry
+from vidfake.types import ByteArray
+from vidfake.video.writer import reencode
+
+Frames = Tensor  # (T, 3, H, W) uint8
+Augmentation = Callable[[Frames, np.random.Generator], Frames]
+AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation")
+
+TORCHVISION = "https://docs.pytorch.org/vision/stable/transforms.html"
+
+
+class Augment:
+    """The named augmentations in the order given. `options` holds one table per name."""
+
+    def __init__(self, names: Sequence[str], options: dict[str, dict[str, Any]] | None = None) -> None:
+        options = options or {}
+        for name in options:
+            if name not in names:
+                raise ConfigError(f"data.augment_options has a table for '{name}', which is not in data.augment")
+        self.names = tuple(names)
+        self._steps = [AUGMENTATIONS.build(name, **options.get(name, {})) for name in names]
+
+    def __call__(self, faces: ByteArray, rng: np.random.Generator) -> ByteArray:
+        """(T, H, W, 3) uint8 -> the same shape. Each step has its own stream, whatever the others draw."""
+        streams = rng.spawn(len(self._steps))
+        frames = torch.from_numpy(np.ascontiguousarray(faces)).permute(0, 3, 1, 2)
+        for step, stream in zip(self._steps, streams, strict=True):
+            frames = step(frames, stream)
+        return np.ascontiguousarray(frames.permute(0, 2, 3, 1).numpy())
+
+
+def _probability(value: float, name: str) -> float:
+    if not 0 <= value <= 1:
+        raise ConfigError(f"{name}: probability is {value}; it must lie in [0, 1]")
+    return value
+
+
+def _sometimes(probability: float, name: str, work: Augmentation) -> Augmentation:
+    _probability(probability, name)
+
+    def apply(frames: Frames, rng: np.random.Generator) -> Frames:
+        return work(frames, rng) if rng.random() < probability else frames
+
+    return apply
+
+
+@AUGMENTATIONS.register("flip", source=TORCHVISION)
+def flip(*, probability: float = 0.5) -> Augmentation:
+    """Mirror the whole clip left to right."""
+    return _sometimes(probability, "flip", lambda frames, rng: F.horizontal_flip(frames))
+
+
+@AUGMENTATIONS.register("crop_jitter", source=TORCHVISION)
+def crop_jitter(*, scale: float = 0.1, shift: float = 0.05, degrees: float = 5.0) -> Augmentation:
+    """One small change of scale, place and angle for the whole clip."""
+
+    def apply(frames: Frames, rng: np.random.Generator) -> Frames:
+        height, width = frames.shape[-2:]
+        return F.affine(
+            frames,
+            angle=float(rng.uniform(-degrees, degrees)),
+            translate=[round(rng.uniform(-shift, shift) * width), round(rng.uniform(-shift, shift) * height)],
+            scale=float(np.exp(rng.uniform(-1, 1) * np.log1p(scale))),
+            shear=[0.0, 0.0],
+            interpolation=F.InterpolationMode.BILINEAR,
+        )
+
+    return apply
+
+
+@AUGMENTATIONS.register("colour", source=TORCHVISION)
+def colour(
+    *,
+    brightness: float = 0.2,
+    contrast: float = 0.2,
+    saturation: float = 0.2,
+    hue: float = 0.03,
+    probability: float = 0.8,
+) -> Augmentation:
+    """One change of brightness, contrast, saturation and hue for the whole clip."""
+
+    def work(frames: Frames, rng: np.random.Generator) -> Frames:
+        frames = F.adjust_brightness(frames, float(rng.uniform(1 - brightness, 1 + brightness)))
+        frames = F.adjust_contrast(frames, float(rng.uniform(1 - contrast, 1 + contrast)))
+        frames = F.adjust_saturation(frames, float(rng.uniform(1 - saturation, 1 + saturation)))
+        return F.adjust_hue(frames, float(rng.uniform(-hue, hue)))
+
+    return _sometimes(probability, "colour", work)
+
+
+@AUGMENTATIONS.register("blur", source=TORCHVISION)
+def blur(*, sigma: float = 1.5, probability: float = 0.2) -> Augmentation:
+    """Gaussian blur of one strength, up to `sigma` pixels."""
+
+    def work(frames: Frames, rng: np.random.Generator) -> Frames:
+        strength = float(rng.uniform(0.1, sigma))
+        return F.gaussian_blur(frames, kernel_size=2 * max(1, round(3 * strength)) + 1, sigma=strength)
+
+    return _sometimes(probability, "blur", work)
+
+
+@AUGMENTATIONS.register("noise", source="sensor noise: fresh in every frame, one strength per clip")
+def noise(*, sigma: float = 8.0, probability: float = 0.2) -> Augmentation:
+    """Gaussian noise, new in every frame, of one strength up to `sigma` grey levels."""
+
+    def work(frames: Frames, rng: np.random.Generator) -> Frames:
+        drawn = rng.normal(0, rng.uniform(0, sigma), tuple(frames.shape)).astype(np.float32)
+        return (frames.float() + torch.from_numpy(drawn)).round_().clamp_(0, 255).to(torch.uint8)
+
+    return _sometimes(probability, "noise", work)
+
+
+@AUGMENTATIONS.register("jpeg", source=TORCHVISION)
+def jpeg(*, quality_low: int = 40, quality_high: int = 95, probability: float = 0.3) -> Augmentation:
+    """JPEG compression of every frame at one quality."""
+
+    def work(frames: Frames, rng: np.random.Generator) -> Frames:
+        quality = int(rng.integers(quality_low, quality_high + 1))
+        return torch.stack([F.jpeg(frame.contiguous(), quality) for frame in frames])
+
+    return _sometimes(probability, "jpeg", work)
+
+
+@AUGMENTATIONS.register("downscale", source="Bonettini et al. 2020, https://arxiv.org/abs/2004.07676")
+def downscale(*, least: float = 0.4, probability: float = 0.3) -> Augmentation:
+    """Shrink the clip to `least`..1 of its size and enlarge it again."""
+
+    def work(frames: Frames, rng: np.random.Generator) -> Frames:
+        height, width = frames.shape[-2:]
+        factor = float(rng.uniform(least, 1.0))
+        small = F.resize(frames, [max(8, round(height * factor)), max(8, round(width * factor))], antialias=True)
+        return F.resize(small, [height, width], antialias=True)
+
+    return _sometimes(probability, "downscale", work)
+
+
+@AUGMENTATIONS.register("h264", source="a real encoder, libx264, through the project's own writer")
+def h264(*, crf_low: int = 18, crf_high: int = 38, probability: float = 0.3) -> Augmentation:
+    """Encode the clip with H.264 at one constant rate factor and decode it again."""
+
+    def work(frames: Frames, rng: np.random.Generator) -> Frames:
+        crf = int(rng.integers(crf_low, crf_high + 1))
+        coded = reencode(np.ascontiguousarray(frames.permute(0, 2, 3, 1).numpy()), codec="libx264", crf=crf)
+        return torch.from_numpy(coded).permute(0, 3, 1, 2)
+
+    return _sometimes(probability, "h264", work)
+
+
+@AUGMENTATIONS.register("time_mask", source="RealForensics, https://github.com/ahaliassos/RealForensics")
+def time_mask(*, share: float = 0.4, probability: float = 0.3) -> Augmentation:
+    """Black out one run of frames, up to `share` of the clip."""
+
+    def work(frames: Frames, rng: np.random.Generator) -> Frames:
+        length = int(rng.integers(0, max(1, int(len(frames) * share)) + 1))
+        start = int(rng.integers(0, len(frames) - length + 1))
+        result = frames.clone()
+        result[start : start + length] = 0
+        return result
+
+    return _sometimes(probability, "time_mask", work)
+
+
+@AUGMENTATIONS.register("erasing", source="Zhong et al. 2020, https://arxiv.org/abs/1708.04896")
+def erasing(*, least: float = 0.02, most: float = 0.2, probability: float = 0.25) -> Augmentation:
+    """Paint one rectangle, at the same place in every frame, with one random colour."""
+
+    def work(frames: Frames, rng: np.random.Generator) -> Frames:
+        height, width = frames.shape[-2:]
+        area, aspect = rng.uniform(least, most) * height * width, np.exp(rng.uniform(-1, 1) * np.log(3.0))
+        h, w = min(height, round(np.sqrt(area * aspect))), min(width, round(np.sqrt(area / aspect)))
+        top, left = int(rng.integers(0, height - h + 1)), int(rng.integers(0, width - w + 1))
+        result = frames.clone()
+        fill = torch.from_numpy(rng.integers(0, 256, 3).astype(np.uint8))
+        result[:, :, top : top + h, left : left + w] = fill[None, :, None, None]
+        return result
+
+    return _sometimes(probability, "erasing", work)

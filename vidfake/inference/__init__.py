@@ -1,0 +1,1 @@
+"""From a checkpoint and a video, or a clip store, to scores at every level."""
