@@ -121,7 +121,8 @@ class FaceClip:
     `faces` (T, S, S, 3) uint8 RGB aligned crops; `pts_seconds` (T,), `frame_indices` (T,), `boxes` (T, 4) and
     `landmarks` (T, 5, 2) in the upright frame, `crop_landmarks` (T, 5, 2) in the crop,
     `quality` per face: name -> (T,) with the names of `vidfake.faces.quality.QUALITY_NAMES`.
-    `clip_index` counts the clips of one track from 0.
+    `clip_index` counts the clips of one track from 0. `encoded` holds the codec's bytes that `faces` was decoded
+    from, so that a store keeps these and never compresses a crop twice; empty where there are none.
     """
 
     track_id: int
@@ -134,6 +135,7 @@ class FaceClip:
     landmarks: FloatArray
     crop_landmarks: FloatArray
     quality: dict[str, FloatArray]
+    encoded: tuple[bytes, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         t = len(self.faces)
@@ -150,6 +152,8 @@ class FaceClip:
                 raise ValueError(f"clip: {name} must be {shape}, got {array.shape}")
         if t > 1 and np.any(np.diff(self.pts_seconds) <= 0):
             raise ValueError("clip: pts_seconds must increase")
+        if len(self.encoded) not in (0, t):
+            raise ValueError(f"clip: encoded holds {len(self.encoded)} faces of {t}; give all or none")
 
     def __repr__(self) -> str:
         span = f"{self.pts_seconds[0]:.2f}-{self.pts_seconds[-1]:.2f} s" if len(self.pts_seconds) else "empty"
