@@ -10,16 +10,17 @@ from typing import TextIO
 from vidfake.errors import UsageError
 
 VIDEO_SUFFIXES = frozenset(
-    ".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .mts .m2ts .flv .3gp .3g2 .ogv .wmv .asf".split()
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts"}
+    | {".m2ts", ".flv", ".3gp", ".3g2", ".ogv", ".wmv", ".asf"}
 )
 
 
 def expand_inputs(arguments: Sequence[str], *, stdin: TextIO | None = None) -> list[str]:
     """Paths to score, in order, each once.
 
-    A folder gives its files with a video suffix, recursively, sorted by name; ``@FILE`` gives the paths in FILE, one
-    per line (relative to FILE's folder, blank lines and lines starting with # skipped); ``-`` reads such lines from
-    standard input. A file named directly is taken whatever its suffix. A missing file stays in the list: it is
+    A folder gives its files with a video suffix, recursively, sorted by name; ``@FILE`` gives the paths in FILE,
+    one per line (relative to FILE's folder, blank lines and lines starting with # skipped); ``-`` reads such lines
+    from standard input. A file named directly is taken whatever its suffix. A missing file stays in the list: it is
     reported with a status like any other file that cannot be read.
     """
     paths: dict[str, None] = {}

@@ -1,0 +1,86 @@
+"""What every maker of fakes must keep: mask, untouched surroundings, repeatability, variety."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from vidfake.errors import ConfigError
+from vidfake.synth import MAKERS, MakerClip
+from vidfake.synth.masks import OUTLINES, clip_masks, face_frame, outline_points
+
+SIZE, LENGTH = 128, 8
+POINTS = np.array([[45, 50], [83, 50], [64, 72], [48, 92], [80, 92]], float)
+
+
+def drawn_clip(seed: int = 0) -> MakerClip:
+    """A shaded oval with eyes and mouth over a textured ground, swaying slightly."""
+    rng = np.random.default_rng(seed)
+    ground = rng.integers(0, 255, (SIZE, SIZE, 3)).astype(np.uint8)
+    y, x = np.mgrid[:SIZE, :SIZE]
+    faces, landmarks = [], []
+    for t in range(LENGTH):
+        shift = np.array([2 * np.sin(t / 2), 0.0])
+        picture = ground.copy()
+        oval = ((x - 64 - shift[0]) / 45) ** 2 + ((y - 70) / 55) ** 2 < 1
+        picture[oval] = (np.stack([x, y, (x + y) / 2], -1)[oval] + 60).clip(0, 255)
+        faces.append(picture)
+        landmarks.append(POINTS + shift)
+    return MakerClip(np.stack(faces), np.stack(landmarks))
+
+
+@pytest.mark.parametrize("name", MAKERS.names())
+def test_a_made_clip_keeps_its_promises(name: str) -> None:
+    clip, make = drawn_clip(), MAKERS.build(name)
+    kept = clip.faces.copy()
+    for seed in range(4):
+        made = make(clip, np.random.default_rng(seed))
+        assert made.faces.shape == clip.faces.shape
+        assert made.faces.dtype == np.uint8
+        assert made.mask.shape == clip.faces.shape[:3]
+        assert made.mask.min() >= 0
+        assert 0 < made.mask.max() <= 1
+        outside = made.mask == 0
+        assert outside.any()
+        assert np.array_equal(made.faces[outside], clip.faces[outside])
+        assert (made.faces != clip.faces).any(axis=(1, 2, 3)).mean() > 0.5, "most frames must be manipulated"
+        again = make(clip, np.random.default_rng(seed))
+        assert np.array_equal(made.faces, again.faces)
+        json.dumps(made.parameters, allow_nan=False)
+    assert np.array_equal(clip.faces, kept)
+    different = [make(clip, np.random.default_rng(s)).faces for s in (10, 11)]
+    assert not np.array_equal(*different)
+
+
+def test_without_drift_a_still_clip_stays_still() -> None:
+    clip = drawn_clip()
+    still = MakerClip(np.repeat(clip.faces[:1], LENGTH, 0), np.repeat(clip.landmarks[:1], LENGTH, 0))
+    made = MAKERS.build("self_blend", drift=0.0)(still, np.random.default_rng(1))
+    assert np.ptp(made.faces.astype(int), axis=0).max() == 0
+    drifting = MAKERS.build("self_blend", drift=1.0)(still, np.random.default_rng(1))
+    assert np.ptp(drifting.faces.astype(int), axis=0).max() > 0
+
+
+def test_unknown_shape_is_refused() -> None:
+    with pytest.raises(ConfigError, match="shape 'nose' is unknown"):
+        MAKERS.build("self_blend", shapes=("nose",))
+
+
+@pytest.mark.parametrize("outline", OUTLINES)
+def test_masks_follow_the_landmarks(outline: str) -> None:
+    """Moving the landmarks moves the mask by as much."""
+    options = {"outline": outline, "wobble": 0.1, "feather": 0.01}
+    here = clip_masks(POINTS[None], SIZE, rng=np.random.default_rng(0), **options)[0]
+    there = clip_masks(POINTS[None] + (5, -3), SIZE, rng=np.random.default_rng(0), **options)[0]
+    assert np.abs(there[:-3, 5:] - here[3:, :-5]).max() < 1e-6
+    assert 0.01 < here.mean() < 0.6
+
+
+def test_face_coordinates_are_those_of_the_definition() -> None:
+    origin, x_axis, y_axis = face_frame(POINTS)
+    assert origin.tolist() == [64, 50]
+    assert x_axis.tolist() == [38, 0]
+    assert y_axis.tolist() == [0, 42]
+    assert outline_points("mouth", POINTS)[:, 1].min() > 72, "the mouth lies below the nose"
