@@ -16,7 +16,7 @@ class ExtractSettings:
     """From a video to aligned face clips. Identical in prepare, score and evaluate; stored in every clip store
     and checkpoint, and compared before the two are used together."""
 
-    detector: Literal["yunet", "dlib-hog"] = "yunet"
+    detector: Literal["yunet", "dlib-hog", "dlib-hog-5pt"] = "yunet"
     detector_weights: str | None = None  # a YuNet ONNX file of the user's own
     detect_interval_seconds: float = 0.2  # a detection at least this often, and at every shot's start and end
     detect_max_side: int = 640  # pixels; the frame is scaled down to this for detection only
@@ -47,6 +47,13 @@ class ExtractSettings:
             f"jpeg_quality is {self.jpeg_quality}; 50 to 100, or 0 for PNG",
         )
         _check(self.detect_interval_seconds > 0, "detect_interval_seconds must be above 0")
+        _check(self.detect_max_side >= 32, f"detect_max_side is {self.detect_max_side}; at least 32 pixels")
+        _check(0 < self.min_confidence <= 1, f"min_confidence is {self.min_confidence}; above 0, at most 1")
+        _check(0 < self.link_iou <= 1, f"link_iou is {self.link_iou}; above 0, at most 1")
+        for name in ("min_face_pixels", "max_gap_seconds", "min_track_seconds", "smoothing_seconds"):
+            _check(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; it must not be negative")
+        _check(self.max_faces >= 1, f"max_faces is {self.max_faces}; it must be at least 1")
+        _check(self.frame_interval_seconds >= 0, "frame_interval_seconds must not be negative")
         _check(self.clip_interval_seconds > 0, "clip_interval_seconds must be above 0")
         _check(self.max_clips >= 1, f"max_clips is {self.max_clips}; it must be at least 1")
 
