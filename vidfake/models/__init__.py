@@ -1,0 +1,20 @@
+"""Networks: frame encoders, temporal aggregators, the detector that joins them, and its checkpoint."""
+
+from __future__ import annotations
+
+from vidfake.models import aggregators as aggregators
+from vidfake.models.detector import Detector, DetectorOutput, ParameterGroup, build_detector
+from vidfake.models.interfaces import AGGREGATORS, ENCODERS, Aggregator, ClipEncoder, Encoder, FrameEncoder
+
+__all__ = [
+    "AGGREGATORS",
+    "ENCODERS",
+    "Aggregator",
+    "ClipEncoder",
+    "Detector",
+    "DetectorOutput",
+    "Encoder",
+    "FrameEncoder",
+    "ParameterGroup",
+    "build_detector",
+]

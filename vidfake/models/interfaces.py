@@ -1,0 +1,143 @@
+"""What a frame encoder, a whole-clip encoder and a temporal aggregator are, and the registries of both.
+
+Shapes: B clips, T frames, D feature channels, H and W pixels. `mask` is True where there is a frame; padding is at
+the end of a clip.
+"""
+
+from __future__ import annotations
+
+import abc
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from vidfake.models.pixels import IMAGENET_MEAN, IMAGENET_STD, PixelInput, check_frames
+from vidfake.registry import Registry
+
+# Frames that go through a frame encoder at once when no gradient is kept: bounds the memory of long inputs.
+INFERENCE_FRAMES = {"cpu": 16}
+INFERENCE_FRAMES_ELSEWHERE = 256
+
+
+class Encoder(nn.Module, abc.ABC):
+    """Pictures to features. `feature_dim` is D. A frozen encoder stays in evaluation mode and keeps no gradient.
+
+    `backbone` is the network whose state dict a weights file describes, without its classification head.
+    """
+
+    def __init__(self, backbone: nn.Module, *, feature_dim: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.feature_dim = feature_dim
+        self.frozen = False
+
+    def freeze(self) -> None:
+        """Stop training this encoder: no gradients, and BatchNorm statistics that no longer move."""
+        self.frozen = True
+        self.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Encoder:
+        """As in torch, but a frozen encoder stays in evaluation mode."""
+        super().train(mode and not self.frozen)
+        return self
+
+
+class FrameEncoder(Encoder):
+    """A picture network applied to each frame by itself: (B, T, 3, H, W) -> (B, T, D).
+
+    Args:
+        backbone: pictures (N, 3, S, S) -> pooled features (N, D).
+        feature_dim: D.
+        input_size: S; frames of another size are resized inside.
+        mean, std: normalisation of the backbone's training, per RGB channel, for values in [0, 1].
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        *,
+        feature_dim: int,
+        input_size: int,
+        mean: tuple[float, ...] = IMAGENET_MEAN,
+        std: tuple[float, ...] = IMAGENET_STD,
+    ) -> None:
+        super().__init__(backbone.to(memory_format=torch.channels_last), feature_dim=feature_dim)
+        self.pixels = PixelInput(input_size=input_size, mean=mean, std=std)
+
+    def forward(self, frames: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Features (B, T, D) float32. Frames outside `mask` are not run (their features are 0), so that padding
+        never reaches BatchNorm statistics."""
+        check_frames(frames)
+        clips, length = frames.shape[:2]
+        flat = rearrange(frames, "b t c h w -> (b t) c h w")
+        if mask is None:
+            return rearrange(self._encode(flat), "(b t) d -> b t d", b=clips)
+        wanted = rearrange(mask, "b t -> (b t)").nonzero().squeeze(1)
+        if len(wanted) == clips * length:
+            return rearrange(self._encode(flat), "(b t) d -> b t d", b=clips)
+        features = self._encode(flat[wanted])
+        scattered = features.new_zeros(clips * length, self.feature_dim).index_copy(0, wanted, features)
+        return rearrange(scattered, "(b t) d -> b t d", b=clips)
+
+    def _encode(self, frames: Tensor) -> Tensor:
+        if len(frames) == 0:
+            return torch.zeros(0, self.feature_dim, device=frames.device)
+        if self.frozen:
+            with torch.no_grad():
+                return self._encode_pieces(frames)
+        if torch.is_grad_enabled() or self.training:
+            return self._encode_piece(frames)
+        return self._encode_pieces(frames)
+
+    def _encode_pieces(self, frames: Tensor) -> Tensor:
+        size = INFERENCE_FRAMES.get(frames.device.type, INFERENCE_FRAMES_ELSEWHERE)
+        return torch.cat([self._encode_piece(piece) for piece in torch.split(frames, size)])
+
+    def _encode_piece(self, frames: Tensor) -> Tensor:
+        features: Tensor = self.backbone(self.pixels(frames).contiguous(memory_format=torch.channels_last))
+        return features.float() if features.dtype in (torch.bfloat16, torch.float16) else features
+
+
+class ClipEncoder(Encoder):
+    """A network that sees a whole clip: forward(frames (B, T, 3, H, W), mask (B, T)) -> tokens (B, T', D).
+
+    T' is whatever temporal resolution the network keeps; 1 where it keeps none.
+    """
+
+    @abc.abstractmethod
+    def forward(self, frames: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Tokens (B, T', D) float32, evenly spread over each clip's own frames."""
+
+
+class Aggregator(nn.Module, abc.ABC):
+    """Features of a clip's frames to one vector: (B, T, D), mask (B, T), pts_seconds (B, T) -> (B, output_dim).
+
+    What stands in the padding never matters, not even NaN: it is blanked before `aggregate` sees it. A clip without
+    any frame gives a finite vector.
+    """
+
+    def __init__(self, *, output_dim: int) -> None:
+        super().__init__()
+        self.output_dim = output_dim
+
+    def forward(self, features: Tensor, mask: Tensor, pts_seconds: Tensor) -> Tensor:
+        """The clip's vector (B, output_dim)."""
+        if features.ndim != 3 or mask.shape != features.shape[:2] or pts_seconds.shape != mask.shape:
+            raise ValueError(
+                f"features {tuple(features.shape)}, mask {tuple(mask.shape)}, pts_seconds "
+                f"{tuple(pts_seconds.shape)} do not fit. Pass (B, T, D), (B, T) and (B, T)."
+            )
+        blank = ~mask.bool()
+        return self.aggregate(
+            features.masked_fill(blank.unsqueeze(-1), 0.0), mask.bool(), pts_seconds.masked_fill(blank, 0.0)
+        )
+
+    @abc.abstractmethod
+    def aggregate(self, features: Tensor, mask: Tensor, pts_seconds: Tensor) -> Tensor:
+        """As `forward`, with checked shapes and zeros in the padding."""
+
+
+ENCODERS: Registry[Encoder] = Registry("encoder")
+AGGREGATORS: Registry[Aggregator] = Registry("aggregator")

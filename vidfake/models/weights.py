@@ -1,0 +1,183 @@
+"""Where an encoder's first weights come from: ImageNet (by package or download), a file, or nowhere.
+
+Files are located without importing the package that carries them, checked against a pinned SHA-256, and read
+without pickle's power to run code (``weights_only=True``, or safetensors).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from vidfake.errors import CheckpointError, ConfigError, MissingPackageError
+from vidfake.files import sha256_file
+
+StateDict = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class PackagedWeights:
+    """A weights file inside an installed package. `install` is the command that brings it."""
+
+    package: str
+    file: str
+    sha256: str
+    install: str
+
+    def locate(self) -> Path | None:
+        """The file, or None where the package is not installed. Its code is not run."""
+        spec = importlib.util.find_spec(self.package)
+        if spec is None or not spec.submodule_search_locations:
+            return None
+        path = Path(spec.submodule_search_locations[0]) / self.file
+        return path if path.is_file() else None
+
+
+@dataclass(frozen=True)
+class Published:
+    """ImageNet weights of one encoder: from a package, from torchvision's own servers, or from either.
+
+    `rename` turns the names of the published tensors into those of the backbone; `head` are the beginnings of names
+    that belong to the classifier, which is not used here.
+    """
+
+    head: tuple[str, ...]
+    package: PackagedWeights | None = None
+    torchvision: tuple[str, str] | None = None  # model, version: ("resnet18", "IMAGENET1K_V1")
+    rename: Callable[[str], str] = str
+
+
+NO_NETWORK_ADVICE = (
+    'name a local file (encoder.weights = "FILE.pth"), start from random weights (encoder.weights = "none"), '
+    'or take an encoder whose weights come with a package: "mobilenet_v2" or "efficientnet_lite0"'
+)
+
+
+def load_weights(backbone: nn.Module, weights: str, *, encoder: str, published: Published | None) -> None:
+    """Fill `backbone` from `weights`: ``imagenet``, ``none`` or the path of a .pth or .safetensors file.
+
+    Raises:
+        ConfigError: ``imagenet`` where none exist for this encoder, or a file that is not there.
+        MissingPackageError: ImageNet weights that are neither installed nor reachable.
+        CheckpointError: a file that is damaged or does not fit the encoder.
+    """
+    if weights == "none":
+        return
+    if weights == "imagenet":
+        if published is None:
+            raise ConfigError(
+                f"encoder '{encoder}' has no ImageNet weights. Set encoder.weights to \"none\" or to a local file."
+            )
+        state, origin = _read_published(published, encoder=encoder)
+    else:
+        state, origin = read_state_dict(Path(weights)), weights
+    head = published.head if published else ()
+    rename = published.rename if published else str
+    fit(backbone, {rename(name): tensor for name, tensor in state.items()}, head=head, origin=origin)
+
+
+def _read_published(published: Published, *, encoder: str) -> tuple[StateDict, str]:
+    if published.package is not None:
+        path = published.package.locate()
+        if path is not None:
+            digest = sha256_file(path)
+            if digest != published.package.sha256:
+                raise CheckpointError(
+                    f"{path}: SHA-256 is {digest}, but {published.package.sha256} is expected. "
+                    f"The file is damaged or another one: {published.package.install}"
+                )
+            return read_state_dict(path), str(path)
+    if published.torchvision is not None:
+        return _download(published, encoder=encoder)
+    assert published.package is not None
+    raise MissingPackageError(
+        f"The ImageNet weights of encoder '{encoder}' are not installed. "
+        f"Install them ({published.package.install}), or {NO_NETWORK_ADVICE}."
+    )
+
+
+def _download(published: Published, *, encoder: str) -> tuple[StateDict, str]:
+    """Torchvision's weights, from its cache on this machine or from its servers."""
+    import torchvision
+
+    assert published.torchvision is not None
+    model, version = published.torchvision
+    entry = torchvision.models.get_model_weights(model)[version]
+    try:
+        state = entry.get_state_dict(progress=False, check_hash=True, weights_only=True, map_location="cpu")
+    except (OSError, RuntimeError) as error:
+        install = f"install them ({published.package.install}), " if published.package else ""
+        raise MissingPackageError(
+            f"The ImageNet weights of encoder '{encoder}' could not be fetched from {entry.url} ({error}). "
+            f"Try again with a network, {install}{NO_NETWORK_ADVICE}."
+        ) from error
+    return dict(state), entry.url
+
+
+def read_state_dict(path: Path) -> StateDict:
+    """Tensors by name from a .safetensors file or a PyTorch file. No code in the file is run.
+
+    A PyTorch file may hold them inside ``state_dict``, ``model_state``, ``model`` or ``model_state_dict``.
+    """
+    if not path.is_file():
+        raise ConfigError(
+            f'encoder.weights is {str(path)!r}: no such file. It takes "imagenet", "none", or a .pth or '
+            ".safetensors file."
+        )
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        SafetensorError,
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        OSError,
+    ) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"{path}: not a readable file of tensors ({reason}). Pass a .safetensors file, or a .pth file that "
+            "holds only tensors (torch.save(model.state_dict(), ...))."
+        ) from error
+    for key in ("state_dict", "model_state", "model_state_dict", "model"):
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
+            loaded = loaded[key]
+            break
+    if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
+        raise CheckpointError(f"{path}: holds {type(loaded).__name__}, not tensors by name. Save a state dict.")
+    return {str(name).removeprefix("module."): tensor for name, tensor in loaded.items()}
+
+
+def fit(module: nn.Module, state: StateDict, *, head: tuple[str, ...], origin: str) -> None:
+    """Load `state` into `module`, strictly, after leaving out names that begin with one of `head`.
+
+    Raises CheckpointError naming the tensors that are missing, too many, or of another shape.
+    """
+    state = {name: tensor for name, tensor in state.items() if not name.startswith(head)} if head else state
+    expected = module.state_dict()
+    problems = [f"missing: {name}" for name in expected if name not in state]
+    problems += [f"not expected: {name}" for name in state if name not in expected]
+    problems += [
+        f"{name}: {tuple(state[name].shape)} instead of {tuple(tensor.shape)}"
+        for name, tensor in expected.items()
+        if name in state and state[name].shape != tensor.shape
+    ]
+    if problems:
+        more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
+        raise CheckpointError(
+            f"{origin}: does not fit this encoder ({'; '.join(problems[:5])}{more}). "
+            "Name the encoder that the file was made from."
+        )
+    module.load_state_dict(state)
