@@ -8,6 +8,7 @@
     │   ├── UnreadableVideoError not a video, truncated, refused or undecodable
     │   └── NoVideoStreamError   a container without pictures
     ├── ManifestError            a manifest row is wrong; names file and line
+    ├── DatasetError             a corpus is not laid out as its authors publish it, or a list of it is damaged
     ├── ProtocolError            a protocol would measure something dishonest
     ├── StoreError               a clip store is damaged, foreign or made with other settings
     ├── CheckpointError          a checkpoint is damaged, of a newer format or does not fit
@@ -65,6 +66,10 @@ class NoVideoStreamError(MediaError):
 
 class ManifestError(UsageError):
     """A manifest row is wrong. The message names file and line."""
+
+
+class DatasetError(UsageError):
+    """A corpus is not laid out as its authors publish it, or one of its lists is damaged."""
 
 
 class ProtocolError(UsageError):
