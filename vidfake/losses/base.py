@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -64,8 +64,8 @@ class EmbeddingLoss(nn.Module):
         embeddings (B, E) any float type and norm; labels (B,) int64 in [0, C).
     """
 
-    needs: ClassVar[LossNeeds] = LossNeeds()
-    has_native_score: ClassVar[bool] = False
+    needs: LossNeeds = LossNeeds()
+    has_native_score: bool = False
 
     def __init__(self, *, num_classes: int, embedding_dim: int) -> None:
         super().__init__()
@@ -114,14 +114,11 @@ class EmbeddingLoss(nn.Module):
     def checked(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings in float32 (float64 is kept) and labels in int64, or LossInputError with the values."""
         name = type(self).__name__
-        if embeddings.ndim != 2 or embeddings.shape[1] != self.embedding_dim:
-            raise LossInputError(
-                f"{name}: embeddings are {tuple(embeddings.shape)}; expected (B, {self.embedding_dim})."
-            )
+        z = self.checked_embeddings(embeddings)
         if labels.shape != embeddings.shape[:1]:
             raise LossInputError(
-                f"{name}: labels are {tuple(labels.shape)}, embeddings {tuple(embeddings.shape)}; expected one label "
-                "per embedding."
+                f"{name}: labels are {tuple(labels.shape)}, embeddings {tuple(embeddings.shape)}; expected one "
+                "label per embedding."
             )
         if labels.dtype.is_floating_point or labels.dtype == torch.bool:
             raise LossInputError(
@@ -135,14 +132,22 @@ class EmbeddingLoss(nn.Module):
                 f"{name}: labels run from {low} to {high}; expected [0, {self.num_classes}) for {self.num_classes} "
                 "classes."
             )
+        return z, labels.long()
+
+    def checked_embeddings(self, embeddings: Tensor) -> Tensor:
+        """Embeddings in float32 (float64 is kept), or LossInputError with the shape or the number of bad rows."""
+        name = type(self).__name__
+        if embeddings.ndim != 2 or embeddings.shape[1] != self.embedding_dim:
+            raise LossInputError(
+                f"{name}: embeddings are {tuple(embeddings.shape)}; expected (B, {self.embedding_dim})."
+            )
         if not bool(torch.isfinite(embeddings).all()):
             bad = int((~torch.isfinite(embeddings)).any(dim=1).sum())
             raise LossInputError(
-                f"{name}: {bad} of {len(embeddings)} embeddings hold NaN or infinity. Lower the learning rate, or turn "
-                "off half precision."
+                f"{name}: {bad} of {len(embeddings)} embeddings hold NaN or infinity. Lower the learning rate, or "
+                "turn off half precision."
             )
-        z = embeddings if embeddings.dtype == torch.float64 else embeddings.float()
-        return z, labels.long()
+        return embeddings if embeddings.dtype == torch.float64 else embeddings.float()
 
 
 @dataclass(frozen=True)
