@@ -25,6 +25,8 @@ class LossContext:
     `binary_labels` (B,) int64, 0 real 1 fake, for losses that treat reals apart when labels are manipulations.
     `video_ids`, `source_ids`: strings; `domains` (B,) int64: dataset or compression (for domain-invariance terms).
     `teacher` (B, E): embeddings of a frozen teacher for distillation.
+    `repeated`: a second pass over the batch just seen (sharpness-aware steps), in which no state may move.
+    `class_weights` (C, E): those of the head that the loss is added to; a sum of losses fills it in.
     """
 
     progress: float = 1.0
@@ -34,6 +36,8 @@ class LossContext:
     source_ids: tuple[str, ...] | None = None
     domains: Tensor | None = None
     teacher: Tensor | None = None
+    repeated: bool = False
+    class_weights: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from vidfake.errors import ConfigError
 from vidfake.losses.base import LOSSES, EmbeddingLoss, LossContext, LossNeeds
+from vidfake.losses.heads import HeadLoss
 from vidfake.settings import LossSettings
 
 MANY_CLASSES = 5
@@ -37,13 +39,22 @@ class CombinedLoss(EmbeddingLoss):
         self.has_native_score = self.scorer is not None
 
     def _total(self, z: Tensor, y: Tensor, context: LossContext) -> Tensor:
+        context = self._with_class_weights(context)
         return torch.stack([w * part._total(z, y, context) for w, part in self._weighted()]).sum()
 
     def _per_clip(self, z: Tensor, y: Tensor, context: LossContext) -> Tensor:
+        context = self._with_class_weights(context)
         return torch.stack([w * part._per_clip(z, y, context) for w, part in self._weighted()]).sum(dim=0)
 
     def _weighted(self) -> list[tuple[float, EmbeddingLoss]]:
         return [(weight, self._part(name)) for name, weight in self.weights.items()]
+
+    def _with_class_weights(self, context: LossContext) -> LossContext:
+        """The context with the weights of the first head that has one row per class."""
+        for _, part in self._weighted():
+            if isinstance(part, HeadLoss) and len(part.weight) == self.num_classes:
+                return replace(context, class_weights=part.weight)
+        return context
 
     def _part(self, name: str) -> EmbeddingLoss:
         part = self.parts[name]
