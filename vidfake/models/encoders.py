@@ -217,7 +217,7 @@ def build_encoder(settings: EncoderSettings, *, num_frames: int, load_pretrained
         options["model"] = model or options.get("model", "")
         options["pretrained"] = weights == "imagenet"
         weights = "none" if weights == "imagenet" else weights
-    if row.details["kind"] == "clip":
+    if "num_frames" in row.options():
         options["num_frames"] = num_frames
     encoder = ENCODERS.build(name, **options)
     load_weights(encoder.backbone, weights, encoder=settings.name, published=row.details.get("published"))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from vidfake.models.pixels import IMAGENET_MEAN, IMAGENET_STD, PixelInput, check_frames
 from vidfake.registry import Registry
 
-# Frames that go through a frame encoder at once when no gradient is kept: bounds the memory of long inputs.
+# Frames that go through an encoder at once when no gradient is kept: bounds the memory of long inputs.
 INFERENCE_FRAMES = {"cpu": 16}
 INFERENCE_FRAMES_ELSEWHERE = 256
 
@@ -42,6 +42,22 @@ class Encoder(nn.Module, abc.ABC):
         """As in torch, but a frozen encoder stays in evaluation mode."""
         super().train(mode and not self.frozen)
         return self
+
+    def run(self, pictures: Tensor, *, frames_each: int = 1) -> Tensor:
+        """`encode` of `pictures` (N, ...), in pieces where no gradient is kept and no batch statistics are taken.
+
+        `frames_each` is how many frames one item holds.
+        """
+        if self.training or (torch.is_grad_enabled() and not self.frozen):
+            return self.encode(pictures)
+        size = INFERENCE_FRAMES.get(pictures.device.type, INFERENCE_FRAMES_ELSEWHERE)
+        with torch.no_grad():
+            pieces = [self.encode(piece) for piece in torch.split(pictures, max(1, size // frames_each))]
+        return torch.cat(pieces)
+
+    @abc.abstractmethod
+    def encode(self, pictures: Tensor) -> Tensor:
+        """Features of frames (N, 3, H, W) or clips (N, T, 3, H, W), all of them real."""
 
 
 class FrameEncoder(Encoder):
@@ -73,42 +89,32 @@ class FrameEncoder(Encoder):
         clips, length = frames.shape[:2]
         flat = rearrange(frames, "b t c h w -> (b t) c h w")
         if mask is None:
-            return rearrange(self._encode(flat), "(b t) d -> b t d", b=clips)
+            return rearrange(self.run(flat), "(b t) d -> b t d", b=clips)
         wanted = rearrange(mask, "b t -> (b t)").nonzero().squeeze(1)
         if len(wanted) == clips * length:
-            return rearrange(self._encode(flat), "(b t) d -> b t d", b=clips)
-        features = self._encode(flat[wanted])
+            return rearrange(self.run(flat), "(b t) d -> b t d", b=clips)
+        if len(wanted) == 0:
+            return torch.zeros(clips, length, self.feature_dim, device=frames.device)
+        features = self.run(flat[wanted])
         scattered = features.new_zeros(clips * length, self.feature_dim).index_copy(0, wanted, features)
         return rearrange(scattered, "(b t) d -> b t d", b=clips)
 
-    def _encode(self, frames: Tensor) -> Tensor:
-        if len(frames) == 0:
-            return torch.zeros(0, self.feature_dim, device=frames.device)
-        if self.frozen:
-            with torch.no_grad():
-                return self._encode_pieces(frames)
-        if torch.is_grad_enabled() or self.training:
-            return self._encode_piece(frames)
-        return self._encode_pieces(frames)
-
-    def _encode_pieces(self, frames: Tensor) -> Tensor:
-        size = INFERENCE_FRAMES.get(frames.device.type, INFERENCE_FRAMES_ELSEWHERE)
-        return torch.cat([self._encode_piece(piece) for piece in torch.split(frames, size)])
-
-    def _encode_piece(self, frames: Tensor) -> Tensor:
-        features: Tensor = self.backbone(self.pixels(frames).contiguous(memory_format=torch.channels_last))
-        return features.float() if features.dtype in (torch.bfloat16, torch.float16) else features
+    def encode(self, pictures: Tensor) -> Tensor:
+        """Features (N, D) of frames (N, 3, H, W)."""
+        pixels = self.pixels(pictures).contiguous(memory_format=torch.channels_last)
+        return at_least_float32(self.backbone(pixels))
 
 
 class ClipEncoder(Encoder):
     """A network that sees a whole clip: forward(frames (B, T, 3, H, W), mask (B, T)) -> tokens (B, T', D).
 
-    T' is whatever temporal resolution the network keeps; 1 where it keeps none.
+    T' is whatever temporal resolution the network keeps; 1 where it keeps none. Tokens are spread evenly over the T
+    places of the clip, padding included.
     """
 
     @abc.abstractmethod
     def forward(self, frames: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Tokens (B, T', D) float32, evenly spread over each clip's own frames."""
+        """Tokens (B, T', D) float32. What stands in the padding does not matter."""
 
 
 class Aggregator(nn.Module, abc.ABC):
@@ -137,6 +143,11 @@ class Aggregator(nn.Module, abc.ABC):
     @abc.abstractmethod
     def aggregate(self, features: Tensor, mask: Tensor, pts_seconds: Tensor) -> Tensor:
         """As `forward`, with checked shapes and zeros in the padding."""
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """`values`, widened where autocast gave half precision."""
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
 
 
 ENCODERS: Registry[Encoder] = Registry("encoder")

@@ -2,4 +2,7 @@
 
 from __future__ import annotations
 
+from vidfake.models.aggregators import convolution as convolution
+from vidfake.models.aggregators import pooling as pooling
+from vidfake.models.aggregators import recurrent as recurrent
 from vidfake.models.aggregators import transformer as transformer
