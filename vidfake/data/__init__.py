@@ -1,0 +1,1 @@
+"""Manifests, clip stores, datasets and samplers (docs/data.md)."""

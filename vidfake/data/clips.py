@@ -1,0 +1,185 @@
+"""Stored clips as a torch dataset. An item depends on (seed, epoch, item) only, not on workers or order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from vidfake.data.batch import ClipBatch, ClipItem, collate
+from vidfake.data.clip_sampling import random_start, uniform_starts
+from vidfake.data.items import (
+    Draw,
+    Item,
+    SamplingTable,
+    class_index,
+    class_names_of,
+    class_of,
+    sampling_table,
+)
+from vidfake.data.store import ClipStore
+from vidfake.data.store_index import StoredClip
+from vidfake.errors import ManifestError, SamplerError
+from vidfake.seeding import generator
+from vidfake.types import FAKE, REAL, ByteArray, FloatArray, VideoRecord
+
+if TYPE_CHECKING:
+    from vidfake.synth.base import Maker
+
+__all__ = ["ClipBatch", "ClipDataset", "ClipItem", "Draw", "collate"]
+
+Transform = Callable[[ByteArray, np.random.Generator], ByteArray]
+
+
+class ClipDataset(Dataset[ClipItem]):
+    """Clips of a store's videos, and fakes made from the real ones when they are read.
+
+    Args:
+        store: an open clip store.
+        records: the videos to take, by `video_id`; None takes every labelled one. Labels and classes are read from
+            these records, so they may be newer than the store's own.
+        class_names: ``real`` first; default: what the records and makers hold (`class_names_of`).
+        num_frames: frames that the model takes; None takes clips as stored. From a longer clip, training draws a
+            stretch, evaluation takes all stretches as items of their own.
+        training: random stretches and `transform`; off, an item is the same in every epoch.
+        transform: (faces (T, H, W, 3) uint8, generator) -> the same shape; in training only.
+        makers: name -> maker; each adds one fake per real clip.
+        seed: of everything random.
+
+    `items` and `table()` describe the items; a `Draw` or a plain index reads one.
+    """
+
+    def __init__(
+        self,
+        store: ClipStore,
+        *,
+        records: Iterable[VideoRecord] | None = None,
+        class_names: Sequence[str] | None = None,
+        num_frames: int | None = None,
+        training: bool = False,
+        transform: Transform | None = None,
+        makers: Mapping[str, Maker] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.store = store
+        self.makers = dict(makers or {})
+        self.training = training
+        self.transform = transform
+        self.seed = seed
+        self.num_frames = num_frames or store.settings.num_frames
+        self.records = _records(store, records)
+        self.class_names = tuple(class_names or class_names_of(list(self.records.values()), list(self.makers)))
+        self.items = self._items()
+        if not self.items:
+            raise SamplerError(
+                f"{store.path}: none of the {len(self.records)} videos asked for has a clip. Choose a split whose "
+                "videos show faces."
+            )
+
+    def _items(self) -> list[Item]:
+        classes = {video_id: class_of(record, self.class_names) for video_id, record in self.records.items()}
+        made = {name: class_index(name, self.class_names, f"maker '{name}'") for name in self.makers}
+        clips = [clip for clip in self.store.clips if clip.video.video_id in self.records]
+        items: list[Item] = []
+        for clip in clips:
+            class_label = classes[clip.video.video_id]
+            items += self._stretches(clip, REAL if class_label == 0 else FAKE, class_label)
+        for name, class_label in made.items():
+            for clip in clips:
+                if classes[clip.video.video_id] == 0:
+                    items += self._stretches(clip, FAKE, class_label, maker=name)
+        return items
+
+    def _stretches(self, clip: StoredClip, label: int, class_label: int, maker: str = "") -> list[Item]:
+        if self.training:
+            return [Item(clip, label, class_label, maker, None, clip.clip_index)]
+        # stretches of one clip get indices of their own, in order of time, the same number for every whole clip
+        whole = len(uniform_starts(self.store.settings.num_frames, self.num_frames))
+        return [
+            Item(clip, label, class_label, maker, start, clip.clip_index * whole + i)
+            for i, start in enumerate(uniform_starts(clip.num_faces, self.num_frames))
+        ]
+
+    def table(self) -> SamplingTable:
+        """What samplers need to know of the items."""
+        return sampling_table(self.items, self.records, self.class_names)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int | Draw) -> ClipItem:
+        draw = index if isinstance(index, Draw) else Draw(index)
+        item = self.items[draw.item]
+        epoch = draw.epoch if self.training else 0
+        twin = self.items[draw.twin] if draw.twin >= 0 else item
+        shared = generator(self.seed, "clip", epoch, draw.repeat, *_name(twin))
+        start, pts = self._stretch(item, shared)
+        faces = self._faces(item, slice(start, start + len(pts)), epoch, draw.repeat)
+        if self.training and self.transform is not None:
+            faces = self.transform(faces, shared)
+        return self.item(item, faces=faces, pts_seconds=pts)
+
+    def _stretch(self, item: Item, rng: np.random.Generator) -> tuple[int, FloatArray]:
+        """First frame, and times from it on, of the frames that this draw takes."""
+        stored = item.clip.num_faces
+        start = random_start(stored, self.num_frames, rng) if item.start is None else item.start
+        pts = item.clip.pts_seconds[start : start + self.num_frames]
+        return start, pts - pts[0]
+
+    def _faces(self, item: Item, frames: slice, epoch: int, repeat: int) -> ByteArray:
+        faces = self.store.read_faces(item.clip, frames)
+        if not item.maker:
+            return faces
+        from vidfake.synth.base import MakerClip
+
+        # a maker has its own stream: what it draws must not change the augmentation that it shares with its real
+        rng = generator(self.seed, "maker", item.maker, epoch, repeat, *_name(item))
+        landmarks = self.store.details(item.clip).crop_landmarks[frames]
+        return self.makers[item.maker](MakerClip(faces=faces, landmarks=landmarks), rng).faces
+
+    def item(
+        self,
+        item: Item,
+        *,
+        pts_seconds: FloatArray,
+        faces: ByteArray | None = None,
+        features: FloatArray | None = None,
+    ) -> ClipItem:
+        """An item's labels and names around its pictures or features."""
+        record = self.records[item.clip.video.video_id]
+        return ClipItem(
+            faces=faces,
+            features=features,
+            pts_seconds=pts_seconds,
+            length=self.num_frames,
+            label=item.label,
+            class_label=item.class_label,
+            video_id=item.video_id,
+            source_id=record.source_id or record.video_id,
+            dataset=record.dataset,
+            compression=record.compression,
+            track_id=item.clip.track_id,
+            clip_index=item.clip_index,
+        )
+
+
+def _name(item: Item) -> tuple[int | str, ...]:
+    """What names a stored clip (or stretch) everywhere, whatever else the dataset holds."""
+    start = -1 if item.start is None else item.start
+    return item.clip.video.video_id, item.clip.track_id, item.clip.clip_index, start
+
+
+def _records(store: ClipStore, records: Iterable[VideoRecord] | None) -> dict[str, VideoRecord]:
+    stored = {video.video_id: video.record for video in store.videos}
+    if records is None:
+        return {video_id: record for video_id, record in stored.items() if record.label is not None}
+    wanted = {record.video_id: record for record in records}
+    missing = [video_id for video_id in wanted if video_id not in stored]
+    if missing:
+        shown = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
+        raise ManifestError(
+            f"{store.path}: does not hold {len(missing)} of {len(wanted)} videos ({shown}). Prepare them into it."
+        )
+    return wanted
