@@ -1,0 +1,128 @@
+"""One pass of demuxing and decoding: goes on past damage, counts it, and keeps time increasing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import av
+import av.error
+import numpy as np
+import numpy.typing as npt
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from vidfake.video.timeline import Timeline
+
+MAX_READ_ERRORS = 32
+"""Reading stops after so many failures in a row: the rest of the file is not there."""
+
+_LATE_SECONDS = 0.5  # a file that ends so much before its claimed end is cut off
+_CLAIMS_LENGTH = ("mov", "matroska", "avi")  # containers whose length is written down rather than guessed
+
+
+class PacketReader:
+    """Packets of the chosen stream, read past errors; knows afterwards whether the file was cut off."""
+
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        self.errors = 0
+        self.complete = True  # set to False by whoever seeks: not every packet is seen then
+        self._container, self._stream = container, stream
+        self._end_seconds = float("-inf")
+        self._num_packets = 0
+        self._gave_up = self._at_end = False
+
+    def __iter__(self) -> Iterator[Packet[VideoStream]]:
+        """Non-empty packets of the stream in file order, from where the container stands."""
+        failures = 0
+        packets = self._container.demux()
+        while failures <= MAX_READ_ERRORS:
+            try:
+                packet = next(packets, None)
+            except (av.error.FFmpegError, OSError):
+                failures += 1
+                self.errors += 1
+                packets = self._container.demux()
+                continue
+            failures = 0
+            if packet is None:
+                self._at_end = True
+                return
+            if packet.size:
+                ours = packet.stream_index == self._stream.index
+                self._tally(packet, ours)
+                if ours:
+                    yield cast("Packet[VideoStream]", packet)
+        self._gave_up = True
+
+    def _tally(self, packet: Packet[Any], ours: bool) -> None:
+        self._num_packets += ours
+        if packet.pts is not None and packet.time_base:
+            end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            self._end_seconds = max(self._end_seconds, end)
+
+    @property
+    def truncated(self) -> bool:
+        """True when the file was read to its end and holds less than its header says."""
+        if self._gave_up:
+            return True
+        kind = self._container.format.name.split(",")[0]
+        if not self._at_end or kind not in _CLAIMS_LENGTH:
+            return False
+        if kind == "mov" and self.complete and self._num_packets < self._stream.frames:
+            return True
+        if not self._container.duration:
+            return False
+        claimed_end = (self._container.duration + (self._container.start_time or 0)) / av.time_base
+        return self._end_seconds < claimed_end - _LATE_SECONDS
+
+
+class Decoder:
+    """Frames of one stream in presentation order, with index and time; broken packets are counted and skipped."""
+
+    def __init__(self, container: InputContainer, stream: VideoStream, *, threads: int) -> None:
+        self.packets = PacketReader(container, stream)
+        self.timeline = Timeline(stream)
+        self._decode_errors = 0
+        self._container, self._stream = container, stream
+        context = stream.codec_context
+        context.thread_count = threads
+        context.thread_type = "NONE" if threads == 1 else "FRAME"
+
+    @property
+    def errors(self) -> int:
+        """Packets that could not be read or decoded, so far, plus frames dropped for a time that went back."""
+        return self.packets.errors + self._decode_errors + self.timeline.num_dropped
+
+    def seek(self, pts: int, known_pts: npt.NDArray[np.int64]) -> None:
+        """Go to the keyframe at or before `pts`, in a video whose frames have `known_pts` (stream's time base).
+
+        The next pass starts there. Raises av.error.FFmpegError.
+        """
+        self._container.seek(pts, stream=self._stream, backward=True)
+        self.packets.complete = False
+        self.timeline.restart(known_pts)
+
+    def __iter__(self) -> Iterator[tuple[int, float, VideoFrame]]:
+        """(index, pts_seconds, frame) from where the container stands, both strictly increasing."""
+        for packet in self.packets:
+            self.timeline.expect(packet)
+            for frame in self._decoded(packet):
+                placed = self.timeline.place(frame)
+                if placed is not None:
+                    yield (*placed, frame)
+        for frame in self._decoded(None):
+            placed = self.timeline.place(frame)
+            if placed is not None:
+                yield (*placed, frame)
+
+    def _decoded(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
+        try:
+            return [frame for frame in self._stream.codec_context.decode(packet) if frame.width]
+        except av.error.EOFError:
+            return []
+        except (av.error.FFmpegError, ValueError):
+            self._decode_errors += 1
+            return []

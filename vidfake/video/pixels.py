@@ -1,0 +1,196 @@
+"""From decoded frames to arrays: RGB through swscale, and thumbnails straight from the luma plane."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+
+from vidfake.errors import UsageError
+from vidfake.types import ByteArray, Region
+from vidfake.video.colour import ColourRule, bit_depth, colour_rule
+from vidfake.video.orientation import Orientation
+
+THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH = 36, 64
+
+_CROP_ALIGNMENT = 16  # pixels; a multiple of every chroma subsampling and of swscale's SIMD blocks
+_CROP_MARGIN = 16  # pixels; wider than chroma interpolation reaches
+_KEPT_SCALERS = 8
+_HIGH_BITS = re.compile(r"p[024]1\d")  # P010 and its kin keep their bits at the top of 16
+
+
+class PixelConverter:
+    """Turns the frames of one video into upright arrays. Safe to share between threads.
+
+    `size` is the stored width and height of the first frame; a frame of another size (a stream may change
+    its resolution) is scaled to it, so that coordinates mean the same throughout.
+    """
+
+    def __init__(self, *, size: tuple[int, int], orientation: Orientation, codec: str) -> None:
+        self.size = size
+        self.orientation = orientation
+        self._codec = codec
+        self._scalers: OrderedDict[tuple[object, ...], VideoReformatter] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def rgb(self, frame: VideoFrame, *, max_side: int | None, region: Region | None) -> ByteArray:
+        """(H, W, 3) uint8; see `DecodedFrame.rgb`."""
+        rule = colour_rule(frame, self._codec)
+        if region is None:
+            stored = self._scaled(frame, rule, _shrunk(*self.size, max_side))
+        else:
+            stored = self._region(frame, rule, self._stored_region(region))
+            width, height = _shrunk(stored.shape[1], stored.shape[0], max_side)
+            if (width, height) != (stored.shape[1], stored.shape[0]):
+                whole = VideoFrame.from_ndarray(np.ascontiguousarray(stored), "rgb24")
+                stored = self._scaled(whole, rule, (width, height))
+        if rule.expand_gray:
+            stored = _FULL_FROM_LIMITED[stored]
+        upright: ByteArray = np.ascontiguousarray(self.orientation.apply(stored))
+        return upright
+
+    def luma_thumbnail(self, frame: VideoFrame) -> ByteArray:
+        """(36, 64) uint8; see `DecodedFrame.luma_thumbnail`."""
+        if not _has_luma_plane(frame):
+            with self._lock:
+                gray = self._scaler("gray", frame.format.name, frame.width, frame.height).reformat(
+                    frame, width=THUMBNAIL_WIDTH, height=THUMBNAIL_HEIGHT, format="gray", threads=1
+                )
+            samples: ByteArray = _plane(gray, 0, 1, 1).copy()
+            return samples
+        depth = bit_depth(frame.format)
+        plane = _plane(frame, 0, 1, 1 if depth <= 8 else 2)
+        rows = (np.arange(THUMBNAIL_HEIGHT) * 2 + 1) * plane.shape[0] // (2 * THUMBNAIL_HEIGHT)
+        columns = (np.arange(THUMBNAIL_WIDTH) * 2 + 1) * plane.shape[1] // (2 * THUMBNAIL_WIDTH)
+        luma = plane[rows[:, None], columns[None, :]]
+        shift = 8 if _HIGH_BITS.match(frame.format.name) else max(0, depth - 8)
+        samples = (luma >> shift).astype(np.uint8)
+        return samples
+
+    def _stored_region(self, region: Region) -> Region:
+        width, height = self.orientation.upright_size(*self.size)
+        if region.x + region.width > width or region.y + region.height > height:
+            raise UsageError(
+                f"region '{region.as_text()}' (x y width height) is not inside the {width} x {height} picture. "
+                "Correct the region."
+            )
+        return self.orientation.stored_region(region, *self.size)
+
+    def _region(self, frame: VideoFrame, rule: ColourRule, region: Region) -> ByteArray:
+        """RGB of a part of the stored picture, pixel for pixel as in the whole."""
+        x0, y0 = 0, 0
+        if (frame.width, frame.height) == self.size and _can_crop(frame):
+            x0, x1 = _widened(region.x, region.width, frame.width)
+            y0, y1 = _widened(region.y, region.height, frame.height)
+            rgb = self._scaled(_cropped(frame, x0, y0, x1, y1), rule, (x1 - x0, y1 - y0))
+        else:
+            rgb = self._scaled(frame, rule, self.size)
+        top, left = region.y - y0, region.x - x0
+        return rgb[top : top + region.height, left : left + region.width]
+
+    def _scaled(self, frame: VideoFrame, rule: ColourRule, size: tuple[int, int]) -> ByteArray:
+        """RGB of the whole frame at `size`, in one pass of swscale."""
+        options: dict[str, Any] = {}
+        if rule.matrix is not None and not frame.format.is_rgb:
+            options["src_colorspace"] = rule.matrix
+            options["src_color_range"] = ColorRange.JPEG if rule.full_range else ColorRange.MPEG
+        with self._lock:
+            converted = self._scaler(frame.format.name, frame.width, frame.height, size).reformat(
+                frame,
+                width=size[0],
+                height=size[1],
+                format="rgb24",
+                dst_color_range=ColorRange.JPEG,
+                interpolation=self._interpolation(),
+                threads=1,
+                **options,
+            )
+        return _plane(converted, 0, 3, 1).reshape(size[1], size[0], 3)
+
+    def _interpolation(self) -> Interpolation:
+        # swscale has a fast path for even heights only; one path per video keeps crop and whole identical
+        if self.size[1] % 2:
+            return Interpolation.BILINEAR | Interpolation.ACCURATE_RND
+        return Interpolation.BILINEAR
+
+    def _scaler(self, *key: object) -> VideoReformatter:
+        """One swscale context per kind of conversion: setting one up costs as much as using it."""
+        scaler = self._scalers.pop(key, None) or VideoReformatter()
+        self._scalers[key] = scaler
+        if len(self._scalers) > _KEPT_SCALERS:
+            self._scalers.popitem(last=False)
+        return scaler
+
+
+_FULL_FROM_LIMITED: ByteArray = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
+
+
+def _shrunk(width: int, height: int, max_side: int | None) -> tuple[int, int]:
+    """Size with the longer side at most `max_side`, never enlarged.
+
+    >>> _shrunk(1920, 1080, 640), _shrunk(320, 240, 640)
+    ((640, 360), (320, 240))
+    """
+    longer = max(width, height)
+    if max_side is None or longer <= max_side:
+        return width, height
+    if max_side < 1:
+        raise UsageError(f"max_side is {max_side}; it must be at least 1 pixel")
+    return max(1, round(width * max_side / longer)), max(1, round(height * max_side / longer))
+
+
+def _widened(start: int, length: int, limit: int) -> tuple[int, int]:
+    first = max(0, (start - _CROP_MARGIN) // _CROP_ALIGNMENT * _CROP_ALIGNMENT)
+    last = -(-(start + length + _CROP_MARGIN) // _CROP_ALIGNMENT) * _CROP_ALIGNMENT
+    return first, min(limit, last)
+
+
+def _plane(frame: VideoFrame, index: int, samples: int, sample_bytes: int) -> npt.NDArray[Any]:
+    """(rows, columns * samples) view of a plane without its padding."""
+    plane = frame.planes[index]
+    dtype = np.dtype(np.uint8 if sample_bytes == 1 else np.uint16)
+    rows: ByteArray = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, abs(plane.line_size))
+    return rows[:, : plane.width * samples * sample_bytes].view(dtype)
+
+
+def _has_luma_plane(frame: VideoFrame) -> bool:
+    fmt = frame.format
+    in_first = [component for component in fmt.components if component.plane == 0]
+    little = not fmt.is_big_endian or bit_depth(fmt) <= 8
+    return (
+        len(in_first) == 1
+        and not fmt.is_rgb
+        and not fmt.has_palette
+        and not fmt.is_bit_stream
+        and bit_depth(fmt) <= 16
+        and little
+        and frame.planes[0].line_size > 0  # bottom-up pictures are left to swscale
+    )
+
+
+def _can_crop(frame: VideoFrame) -> bool:
+    fmt = frame.format
+    return _has_luma_plane(frame) or (bool(fmt.is_planar) and bool(fmt.is_rgb) and bit_depth(fmt) <= 16)
+
+
+def _cropped(frame: VideoFrame, x0: int, y0: int, x1: int, y1: int) -> VideoFrame:
+    """A copy of part of a frame, all planes; x0 and y0 are multiples of the chroma subsampling."""
+    fmt = frame.format
+    sample_bytes = 1 if bit_depth(fmt) <= 8 else 2
+    part = VideoFrame(x1 - x0, y1 - y0, fmt.name)
+    for index, target in enumerate(part.planes):
+        samples = sum(component.plane == index for component in fmt.components)
+        horizontal = round(frame.width / frame.planes[index].width)
+        vertical = round(frame.height / frame.planes[index].height)
+        left, top = x0 // horizontal * samples, y0 // vertical
+        source = _plane(frame, index, samples, sample_bytes)
+        _plane(part, index, samples, sample_bytes)[:] = source[
+            top : top + target.height, left : left + target.width * samples
+        ]
+    return part

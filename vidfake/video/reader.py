@@ -1,0 +1,186 @@
+"""Reading a video: its facts, and its frames in one streaming pass."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from av.video.frame import VideoFrame
+
+from vidfake.errors import UnreadableVideoError
+from vidfake.types import ByteArray, Region
+from vidfake.video.decoding import Decoder
+from vidfake.video.index import FrameIndex, scan_index
+from vidfake.video.info import VideoInfo, codec_name, describe, orientation_of
+from vidfake.video.opening import choose_stream, open_container
+from vidfake.video.pixels import PixelConverter
+from vidfake.video.sampling import merge_spans
+from vidfake.video.seeking import (
+    SCAN_SECONDS,
+    SEEKABLE,
+    Placed,
+    SeekFailedError,
+    only_wanted,
+    seek_through,
+)
+
+__all__ = ["DecodedFrame", "VideoInfo", "VideoReader", "open_video", "probe"]
+
+
+class DecodedFrame:
+    """One decoded picture: where it is in the video, and its pixels on request.
+
+    `index` is its position in presentation order in the whole video, frames lost to damage included.
+    `pts_seconds` is the container's timestamp times its time base: the stream's own timeline, in which the first
+    shown frame may be non-zero (MPEG-TS often starts at 1.4 s; `VideoInfo.start_seconds` says where).
+
+    It holds its own picture and stays valid after later frames are decoded and after the reader is closed.
+    """
+
+    __slots__ = ("_converter", "_frame", "index", "pts_seconds")
+
+    def __init__(self, index: int, pts_seconds: float, frame: VideoFrame, converter: PixelConverter) -> None:
+        self.index = index
+        self.pts_seconds = pts_seconds
+        self._frame = frame
+        self._converter = converter
+
+    def rgb(self, *, max_side: int | None = None, region: Region | None = None) -> ByteArray:
+        """Upright (H, W, 3) uint8 RGB in full range.
+
+        `region` (upright pixels) cuts first; then the longer side is brought down to `max_side`, never up.
+        A region without `max_side` is pixel for pixel the same as that part of the whole, and costs by its area.
+        Raises UsageError for a region outside of the picture.
+        """
+        return self._converter.rgb(self._frame, max_side=max_side, region=region)
+
+    def luma_thumbnail(self) -> ByteArray:
+        """(36, 64) uint8 luma samples of the stored picture: not rotated, range as stored. Nearly free."""
+        return self._converter.luma_thumbnail(self._frame)
+
+    def __repr__(self) -> str:
+        return f"DecodedFrame({self.index}, {self.pts_seconds:.3f} s)"
+
+
+class VideoReader:
+    """An open video. Use with `with`; made by `open_video`.
+
+    `info` is known at once, since the first frame has been decoded. `decode_errors` and `truncated` grow while
+    frames are read and are final after the last one. Several passes may be made, one at a time.
+    """
+
+    def __init__(self, path: Path | str, *, threads: int = 0) -> None:
+        self.path = str(path)
+        self._threads = threads
+        self._resources = contextlib.ExitStack()
+        self._closed = False
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(self._resources.close)
+            self._decoder = self._new_decoder()
+            self._pass = iter(self._decoder)
+            self._first = next(self._pass, None)
+            if self._first is None:
+                raise UnreadableVideoError(
+                    f"{self.path}: not one frame could be decoded ({self._decoder.errors} errors). "
+                    "The file is damaged or cut off; copy or download it again."
+                )
+            _, start_seconds, frame = self._first
+            self.info = describe(self._container, self._stream, frame, path=self.path, start_seconds=start_seconds)
+            self._converter = PixelConverter(
+                size=(frame.width, frame.height),
+                orientation=orientation_of(frame),
+                codec=codec_name(self._stream),
+            )
+            on_failure.pop_all()
+
+    def _new_decoder(self) -> Decoder:
+        self._resources.close()
+        self._container = self._resources.enter_context(open_container(self.path))
+        self._stream = choose_stream(self._container, self.path)
+        return Decoder(self._container, self._stream, threads=self._threads)
+
+    @property
+    def decode_errors(self) -> int:
+        """Packets of this pass that could not be read or decoded, and frames dropped for impossible times."""
+        return self._decoder.errors
+
+    @property
+    def truncated(self) -> bool:
+        """True when this pass reached the end of the file and found less than its header promises."""
+        return self._decoder.packets.truncated
+
+    def frames(self, spans: Iterable[tuple[float, float]] | None = None) -> Iterator[DecodedFrame]:
+        """Frames in presentation order; with `spans`, those with start <= pts_seconds <= end of any span.
+
+        Between spans the reader seeks where the packet index says that decoding from the keyframe before the next
+        span is less work than decoding through, and otherwise decodes and drops. Either way gives the same frames.
+        A new call ends the pass before it.
+        """
+        placed = self._start_pass()
+        if spans is not None:
+            placed = self._only(merge_spans(list(spans)), placed)
+        for index, seconds, frame in placed:
+            yield DecodedFrame(index, seconds, frame, self._converter)
+
+    def _start_pass(self) -> Iterator[Placed]:
+        if self._closed:
+            raise ValueError(f"{self.path}: the reader is closed; open the video again")
+        if self._first is None:
+            self._decoder = self._new_decoder()
+            return iter(self._decoder)
+        first, self._first = self._first, None
+        return itertools.chain([first], self._pass)
+
+    def _only(self, spans: list[tuple[float, float]], placed: Iterator[Placed]) -> Iterator[Placed]:
+        index = self._index_if_useful(spans)
+        if index is None:
+            yield from only_wanted(placed, spans)
+            return
+        last = -1
+        try:
+            for item in seek_through(self._decoder, placed, spans, index):
+                last = item[0]
+                yield item
+        except SeekFailedError:
+            self._decoder = self._new_decoder()
+            yield from (item for item in only_wanted(iter(self._decoder), spans) if item[0] > last)
+
+    def _index_if_useful(self, spans: list[tuple[float, float]]) -> FrameIndex | None:
+        length = self.info.duration_seconds
+        unwanted = (float("inf") if length is None else length) - sum(end - start for start, end in spans)
+        if unwanted < SCAN_SECONDS or self._container.format.name.split(",")[0] not in SEEKABLE:
+            return None
+        index = scan_index(self.path)
+        return index if index.reliable else None
+
+    def close(self) -> None:
+        """Release the file. Frames already given stay valid."""
+        self._closed = True
+        self._resources.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_video(path: Path | str, *, threads: int = 0) -> VideoReader:
+    """Open a local video file for reading; use as ``with open_video(path) as reader:``.
+
+    `threads` is the number of decoding threads, 0 for one per core; pictures do not depend on it.
+    Raises UnreadableVideoError or NoVideoStreamError, with the reason and what to do.
+    """
+    return VideoReader(path, threads=threads)
+
+
+def probe(path: Path | str) -> VideoInfo:
+    """Facts about a video file; decodes its first frame. Raises as `open_video` does."""
+    with open_video(path, threads=1) as reader:
+        return reader.info
