@@ -1,0 +1,199 @@
+"""From a video file to aligned face clips: one decoding pass, in memory that does not grow with duration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vidfake.faces.clip_maker import ClipMaker
+from vidfake.faces.detect import FaceDetector, build_detector, detect_in_part, usable_faces
+from vidfake.faces.stopwatch import Stopwatch
+from vidfake.faces.track import Tracker
+from vidfake.faces.trajectory import FrameTimes
+from vidfake.faces.windows import plan_windows
+from vidfake.settings import ExtractSettings
+from vidfake.types import FaceClip, FloatArray, Region, Status, Track
+from vidfake.video.index import scan_index
+from vidfake.video.reader import DecodedFrame, VideoInfo, VideoReader, open_video
+from vidfake.video.shots import ShotDetector
+
+_EPSILON_SECONDS = 1e-6
+
+
+@dataclass(frozen=True)
+class ExtractionResult:
+    """What became of one video.
+
+    `status` is ``ok`` when it gave at least one clip, else ``no_face``; `warnings` say why. `tracks` are whole and
+    smoothed, in order of `track_id`. `shot_starts_seconds` has one entry per shot, the first frame's included.
+    `timings` is in seconds of wall clock per stage: open, decode, shots, convert, detect, track, align, codec,
+    quality. `max_frames_held` is the most decoded frames that were kept at a time for clips.
+    """
+
+    info: VideoInfo
+    status: Status
+    tracks: list[Track]
+    num_clips: int
+    num_frames_decoded: int
+    decode_errors: int
+    truncated: bool
+    shot_starts_seconds: list[float]
+    max_frames_held: int
+    timings: dict[str, float]
+    warnings: list[str]
+
+
+def extract_clips(
+    path: Path | str,
+    settings: ExtractSettings,
+    *,
+    region: Region | None = None,
+    detector: FaceDetector | None = None,
+    on_clip: Callable[[FaceClip], None] | None = None,
+    threads: int = 0,
+) -> ExtractionResult:
+    """Find, track, align and cut out the faces of one video; `on_clip` gets each clip as soon as it is complete.
+
+    The picture is cut to `region` first, where given; coordinates stay those of the full frame. `detector` is built
+    from the settings unless given; one may serve many videos, one at a time. Without `on_clip` no crop is made, and
+    tracks and counts are the same. `threads` is the decoder's number of threads, 0 for one per core. The same file
+    and settings give the same clips to the last bit, whatever the threads.
+
+    Raises MediaError for a file that cannot be opened or decoded, UsageError for a region outside of the picture,
+    and what `build_detector` raises. A video without a face is a result with status ``no_face``.
+    """
+    stopwatch = Stopwatch()
+    with stopwatch.stage("open"):
+        detector = build_detector(settings) if detector is None else detector
+        reader = open_video(path, threads=threads)
+    with reader:
+        with stopwatch.stage("open"):
+            windows = _windows(reader, path, settings)
+        bounds = region or Region(0, 0, reader.info.width, reader.info.height)
+        clips = ClipMaker(windows, settings, bounds=bounds, stopwatch=stopwatch, on_clip=on_clip)
+        one_pass = _Pass(settings, detector, bounds, clips, stopwatch)
+        for frame in _timed(reader.frames(), stopwatch):
+            one_pass.visit(frame)
+        one_pass.finish()
+        with stopwatch.stage("track"):
+            tracks = one_pass.tracker.tracks(one_pass.times)
+        return ExtractionResult(
+            info=reader.info,
+            status="ok" if clips.num_clips else "no_face",
+            tracks=tracks,
+            num_clips=clips.num_clips,
+            num_frames_decoded=one_pass.num_frames,
+            decode_errors=reader.decode_errors,
+            truncated=reader.truncated,
+            shot_starts_seconds=one_pass.shot_starts_seconds,
+            max_frames_held=clips.max_frames_held,
+            timings=stopwatch.seconds,
+            warnings=_warnings(reader, one_pass, settings),
+        )
+
+
+class _Pass:
+    """The state of one decoding pass: sees every frame once, in order.
+
+    Faces are looked for at least every `detect_interval_seconds`, on the first and last frame of the video, of
+    every shot and of every clip window.
+    """
+
+    def __init__(
+        self,
+        settings: ExtractSettings,
+        detector: FaceDetector,
+        bounds: Region,
+        clips: ClipMaker,
+        stopwatch: Stopwatch,
+    ) -> None:
+        self._settings = settings
+        self._detector = detector
+        self._bounds = bounds
+        self.clips = clips
+        self._stopwatch = stopwatch
+        self._shots = ShotDetector(settings.shot_threshold)
+        self.tracker = Tracker(settings)
+        self.times = FrameTimes()
+        self.shot_starts_seconds: list[float] = []
+        self.num_frames = 0
+        self._previous: DecodedFrame | None = None
+        self._detected_seconds = -np.inf
+
+    def visit(self, frame: DecodedFrame) -> None:
+        """The next frame."""
+        with self._stopwatch.stage("shots"):
+            cut = self._shots.update(frame.luma_thumbnail())
+        starts_shot = cut or self._previous is None
+        if cut:
+            self._detect_on_last()
+            self.tracker.cut()
+        if starts_shot:
+            self.shot_starts_seconds.append(frame.pts_seconds)
+        self.num_frames += 1
+        self.times.add(frame.index, frame.pts_seconds)
+        self.clips.add(frame)
+        due = self._detected_seconds + self._settings.detect_interval_seconds - _EPSILON_SECONDS
+        if starts_shot or frame.pts_seconds >= due or self.clips.is_edge(frame.pts_seconds):
+            self._detect(frame)
+        self._previous = frame
+        self.clips.flush(self.tracker, self.times)
+
+    def finish(self) -> None:
+        """There are no more frames."""
+        self._detect_on_last()
+        self.tracker.finish()
+        self.clips.flush(self.tracker, self.times)
+
+    def _detect_on_last(self) -> None:
+        if self._previous is not None and self._previous.pts_seconds > self._detected_seconds:
+            self._detect(self._previous)
+
+    def _detect(self, frame: DecodedFrame) -> None:
+        with self._stopwatch.stage("convert"):
+            rgb = frame.rgb(max_side=self._settings.detect_max_side, region=self._bounds)
+        with self._stopwatch.stage("detect"):
+            faces = usable_faces(detect_in_part(self._detector, rgb, self._bounds), self._settings)
+        with self._stopwatch.stage("track"):
+            self.tracker.add(frame.pts_seconds, faces)
+        self._detected_seconds = frame.pts_seconds
+
+
+def _windows(reader: VideoReader, path: Path | str, settings: ExtractSettings) -> list[FloatArray]:
+    """Planned frame times of every clip window, from packet times; by decoding once more where these are not to
+    be trusted."""
+    index = scan_index(path)
+    times, varies = index.pts_seconds, index.variable_frame_rate
+    if not index.reliable:
+        times, varies = np.array([frame.pts_seconds for frame in reader.frames()]), True
+    return [times[chosen] for chosen in plan_windows(times, settings, variable_frame_rate=varies)]
+
+
+def _timed(frames: Iterator[DecodedFrame], stopwatch: Stopwatch) -> Iterator[DecodedFrame]:
+    while True:
+        with stopwatch.stage("decode"):
+            frame = next(frames, None)
+        if frame is None:
+            return
+        yield frame
+
+
+def _warnings(reader: VideoReader, one_pass: _Pass, settings: ExtractSettings) -> list[str]:
+    found = []
+    tracker, clips = one_pass.tracker, one_pass.clips
+    if reader.decode_errors:
+        found.append(f"{reader.decode_errors} packets could not be decoded; the pictures around them were used")
+    if reader.truncated:
+        found.append("the file ends before the length that its header gives; what is there was used")
+    if reader.info.hdr:
+        found.append("high dynamic range is shown without tone mapping: colours are not those of a viewer")
+    if not tracker.confirmed and tracker.num_dropped:
+        found.append(f"faces were seen, but none for {settings.min_track_seconds} s (min_track_seconds)")
+    elif not tracker.confirmed:
+        found.append("no face was found")
+    elif not clips.num_clips:
+        found.append(f"no face is in {settings.min_frames} frames of any clip (min_frames)")
+    return found
