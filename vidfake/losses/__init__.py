@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from vidfake.losses import (  # noqa: F401  (importing a module registers its losses; one line each, alphabetical)
     arcface,
+    center,
+    circle_pair,
+    contrastive,
     cosface,
+    lifted,
+    memory,
+    multi_similarity,
     normface,
+    npair,
+    ranked_list,
+    ring,
+    single_center,
     softmax,
+    supcon,
+    triplet,
 )
 from vidfake.losses.base import LOSSES, EmbeddingLoss, LossContext, LossNeeds, SearchSpace
 from vidfake.losses.combine import CombinedLoss, build_loss, defaults_for

@@ -1,0 +1,135 @@
+"""What pair losses share: safe distances and cosines, masks of pairs, masked sums, and their common base
+classes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from vidfake.losses.angular import unit_rows
+from vidfake.losses.base import EmbeddingLoss, LossContext, LossNeeds
+from vidfake.losses.distributed import gather_plain, gather_with_gradient
+
+
+def cosines(a: Tensor, b: Tensor) -> Tensor:
+    """Cosine of every row of `a` (A, E) with every row of `b` (R, E): (A, R)."""
+    return unit_rows(a) @ unit_rows(b).T
+
+
+def squared_distances(a: Tensor, b: Tensor) -> Tensor:
+    """Squared Euclidean distances (A, R), by one matrix product.
+
+    Rows nearer than rounding can tell (about 0.002 of their length in float32) are at distance 0, with no gradient:
+    duplicates are exactly 0, and no square root of rounding noise becomes a large gradient.
+    """
+    lengths = a.square().sum(1)[:, None] + b.square().sum(1)[None, :]
+    squared = lengths - 2.0 * (a @ b.T)
+    return torch.where(squared > 16.0 * torch.finfo(a.dtype).eps * lengths, squared, 0.0)
+
+
+def safe_sqrt(values: Tensor) -> Tensor:
+    """Square root whose gradient at 0 is 0."""
+    positive = values > 0
+    return torch.where(positive, torch.where(positive, values, 1.0).sqrt(), 0.0)
+
+
+def distances(a: Tensor, b: Tensor) -> Tensor:
+    """Euclidean distances (A, R); the gradient at distance 0 is 0."""
+    return safe_sqrt(squared_distances(a, b))
+
+
+def masked_logsumexp(values: Tensor, mask: Tensor) -> Tensor:
+    """log Σ exp over the masked entries of each row; -inf, without a gradient, for a row that has none."""
+    some = mask.any(dim=1)
+    filled = values.masked_fill(~mask & some[:, None], -torch.inf)
+    return torch.where(some, torch.logsumexp(filled, dim=1), -torch.inf)
+
+
+def mean_where(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of the masked entries; 0, still in the graph, where there is none."""
+    return torch.where(mask, values, 0.0).sum() / mask.sum().clamp_min(1)
+
+
+def mean_of_positive(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of the masked entries above 0, so that solved pairs do not dilute the others; 0 where there is none."""
+    return mean_where(values, mask & (values > 0))
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Anchors (A, E) against references (R, E), of which the first A are the anchors themselves.
+
+    `positives`, `negatives` (A, R) bool: same class but another clip; another class.
+    """
+
+    anchors: Tensor
+    references: Tensor
+    anchor_labels: Tensor
+    reference_labels: Tensor
+    positives: Tensor
+    negatives: Tensor
+
+    @classmethod
+    def of(cls, z: Tensor, y: Tensor, more: Tensor | None = None, more_labels: Tensor | None = None) -> Pairs:
+        """All pairs within a batch, and of the batch with `more` clips that are references only."""
+        references, labels = z, y
+        if more is not None and more_labels is not None:
+            references, labels = torch.cat([z, more]), torch.cat([y, more_labels])
+        same = y[:, None] == labels[None, :]
+        own = torch.eye(len(y), len(labels), dtype=torch.bool, device=y.device)
+        return cls(z, references, y, labels, same & ~own, ~same)
+
+    def cosines(self) -> Tensor:
+        """(A, R)."""
+        return cosines(self.anchors, self.references)
+
+    def unit_distances(self) -> Tensor:
+        """Euclidean distances of the clips at length 1 (A, R), between 0 and 2."""
+        return distances(unit_rows(self.anchors), unit_rows(self.references))
+
+
+class PairLoss(EmbeddingLoss, ABC):
+    """Base of losses on pairs of clips. In training under several processes the pairs are those of all processes.
+
+    Labels are taken as given: with manipulation labels two fakes of different methods are a negative pair. A batch
+    without a valid pair gives 0 with a zero gradient. In evaluation mode nothing is gathered.
+    """
+
+    needs = LossNeeds(classes_per_batch=2, clips_per_class=4)
+    takes_references: ClassVar[bool] = True
+    """`of_pairs` makes sense with references that are not anchors (a memory of earlier clips)."""
+
+    @abstractmethod
+    def of_pairs(self, pairs: Pairs) -> Tensor:
+        """Scalar loss of the pairs."""
+
+    def _total(self, z: Tensor, y: Tensor, context: LossContext) -> Tensor:
+        return self.of_pairs(Pairs.of(*self.whole_batch(z, y)))
+
+    def whole_batch(self, z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings and labels of all processes while training, else those of this one."""
+        if not self.training:
+            return z, y
+        return gather_with_gradient(z), gather_plain(y)
+
+
+class AnchorLoss(PairLoss):
+    """A pair loss that is the mean of a value per anchor, over the anchors that have the pairs it needs.
+
+    The value per clip is 0 for an anchor without them, and sees the pairs of this process only.
+    """
+
+    @abstractmethod
+    def of_anchors(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        """Value of each anchor (A,), and which anchors have the pairs that it needs (A,) bool."""
+
+    def of_pairs(self, pairs: Pairs) -> Tensor:
+        return mean_where(*self.of_anchors(pairs))
+
+    def _per_clip(self, z: Tensor, y: Tensor, context: LossContext) -> Tensor:
+        values, counted = self.of_anchors(Pairs.of(z, y))
+        return torch.where(counted, values, 0.0)
