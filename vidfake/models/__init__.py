@@ -9,6 +9,7 @@ from vidfake.models import encoders as encoders
 from vidfake.models import clip_encoders as clip_encoders
 
 # ruff: isort: on
+from vidfake.models.checkpoint import LoadedCheckpoint, load_checkpoint, save_checkpoint
 from vidfake.models.detector import Detector, DetectorOutput, ParameterGroup, build_detector
 from vidfake.models.interfaces import AGGREGATORS, ENCODERS, Aggregator, ClipEncoder, Encoder, FrameEncoder
 
@@ -21,6 +22,9 @@ __all__ = [
     "DetectorOutput",
     "Encoder",
     "FrameEncoder",
+    "LoadedCheckpoint",
     "ParameterGroup",
     "build_detector",
+    "load_checkpoint",
+    "save_checkpoint",
 ]
