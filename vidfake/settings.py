@@ -27,7 +27,7 @@ class ExtractSettings:
     max_gap_seconds: float = 1.0  # longest stretch without a detection that a track is interpolated over
     min_track_seconds: float = 0.3
     smoothing_seconds: float = 0.08  # standard deviation of the zero-phase Gaussian on landmarks
-    shot_threshold: float = 27.0  # mean luma difference (0-255) above the running mean that is a cut
+    shot_threshold: float = 18.0  # mean luma difference (0-255) above the running mean that is a cut
     margin: float = 1.3  # crop side over face-box side
     crop_size: int = 256  # pixels, square
     num_frames: int = 16  # aligned faces per clip
