@@ -8,9 +8,8 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
+from vidfake.models.detector import Detector
 from vidfake.settings import OptimSettings
-
-NO_DECAY_WORDS = ("bias", "norm", "bn", "cls", "position")
 
 
 def schedule(step: int, *, total_steps: int, warmup_fraction: float) -> float:
@@ -26,32 +25,22 @@ def schedule(step: int, *, total_steps: int, warmup_fraction: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / span)))
 
 
-def takes_decay(name: str, parameter: Tensor) -> bool:
-    """Weight decay is for matrices and kernels: not for norms, biases, tokens and positions."""
-    return parameter.ndim > 1 and not any(word in name.lower() for word in NO_DECAY_WORDS)
-
-
-def parameter_groups(detector: nn.Module, loss: nn.Module, settings: OptimSettings) -> list[dict[str, object]]:
+def parameter_groups(detector: Detector, loss: nn.Module, settings: OptimSettings) -> list[dict[str, object]]:
     """Groups for the optimiser: encoder, new layers (each with and without decay), and the loss's own weights.
 
     The loss's class weights take no decay (their norm is irrelevant, decay only changes the effective rate) and
     their own learning rate.
     """
-    groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
-    for name, parameter in detector.named_parameters():
-        if parameter.requires_grad:
-            part = "encoder" if name.startswith("encoder.") else "new"
-            groups.setdefault((part, takes_decay(name, parameter)), []).append(parameter)
     rates = {"encoder": settings.encoder_learning_rate, "new": settings.learning_rate}
     result: list[dict[str, object]] = [
         {
-            "name": f"{part}{'' if decay else ' without decay'}",
-            "params": parameters,
-            "lr": rates[part],
-            "base_lr": rates[part],
-            "weight_decay": settings.weight_decay if decay else 0.0,
+            "name": f"{group.part}{'' if group.decay else ' without decay'}",
+            "params": group.parameters,
+            "lr": rates[group.part],
+            "base_lr": rates[group.part],
+            "weight_decay": settings.weight_decay if group.decay else 0.0,
         }
-        for (part, decay), parameters in sorted(groups.items())
+        for group in detector.parameter_groups()
     ]
     own = [p for p in loss.parameters() if p.requires_grad]
     if own:

@@ -1,0 +1,13 @@
+"""Every sub-command, in the order of the help page."""
+
+from __future__ import annotations
+
+import typer
+
+from vidfake.cli import catalogue, datasets, demo, evaluate, prepare, score, tracks, train
+
+
+def attach(app: typer.Typer) -> None:
+    """Add the sub-commands to the command line."""
+    for module in (score, tracks, prepare, train, evaluate, datasets, catalogue, demo):
+        module.register(app)

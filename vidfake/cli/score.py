@@ -1,0 +1,90 @@
+"""`vidfake score VIDEO…`: is this video of a person manipulated?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vidfake.cli.options import JsonOption
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @app.command()
+    def score(
+        inputs: Annotated[
+            list[str], typer.Argument(help="Video files, folders, @list.txt, or - for paths on stdin.")
+        ],
+        checkpoint: Annotated[
+            Path | None,
+            typer.Option("--checkpoint", help="A trained detector (NAME.vidfake) made by `vidfake train`."),
+        ] = None,
+        readout: Annotated[
+            str, typer.Option("--readout", help="native, prototype, probe or knn; default: as in training.")
+        ] = "",
+        out: Annotated[
+            Path | None, typer.Option("--out", help="Folder for one JSON per video; a second run goes on there.")
+        ] = None,
+        device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 …")] = "cpu",
+        as_json: JsonOption = False,
+    ) -> None:
+        """Score full videos: one row (or, with --json, one JSON object) per video.
+
+        A score is higher when a manipulation is more likely. It is evidence, not a verdict on the truth.
+        Exit codes: 0 every video scored, 3 some could not be, 4 none could be.
+        """
+        from vidfake.cli import display
+        from vidfake.cli.checkpoints import find_checkpoint
+        from vidfake.inference.batch import score_files
+        from vidfake.inference.inputs import expand_inputs
+        from vidfake.inference.load import load_detector
+
+        paths = expand_inputs(inputs)
+        detector = load_detector(find_checkpoint(checkpoint), readout=readout or None, device=device)
+        results = []
+        with display.progress() as report:
+            for scored in score_files(paths, detector, out=out, report=report):
+                results.append(scored.result)
+                if as_json:
+                    display.print_json(scored.result.json)
+        if not as_json:
+            _print(results, detector.name)
+            if out is not None:
+                display.say(f"One JSON per video: {out}")
+        num_ok = sum(result.status == "ok" for result in results)
+        if num_ok == 0:
+            raise typer.Exit(4)
+        if num_ok < len(results):
+            raise typer.Exit(3)
+
+
+def _print(results: list, name: str) -> None:  # type: ignore[type-arg]
+    from vidfake.cli import display
+
+    rows = []
+    for result in results:
+        video, tracks = result.json["video"], result.json["tracks"]
+        clips = sum(len(track["clips"]) for track in tracks)
+        rows.append(
+            (
+                result.json["input"]["path"],
+                result.verdict.replace("_", " "),
+                display.number(video["score"]),
+                display.number(video["probability"]),
+                display.number(video["frames_averaged_score"]),
+                len(tracks),
+                clips,
+                f"{result.json['timing_seconds']['total']:.1f}",
+            )
+        )
+    display.print_table(
+        f"Scores by '{name}' (higher = more likely fake; evidence, not proof)",
+        ("video", "verdict", "video score>", "probability>", "frames averaged>", "tracks>", "clips>", "seconds>"),
+        rows,
+    )
+    for result in results:
+        for reason in result.json["video"]["reasons"]:
+            display.say(f"{result.json['input']['path']}: {reason}")

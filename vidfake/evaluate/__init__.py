@@ -1,0 +1,1 @@
+"""Any number of detectors on any number of datasets: scores, figures, report."""

@@ -1,0 +1,108 @@
+"""One detector on one dataset: a score table, kept on disk so that nothing is computed twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidfake.config import to_dict
+from vidfake.data.clips import ClipDataset
+from vidfake.data.items import class_names_of
+from vidfake.data.manifest import read_manifest
+from vidfake.data.prepare import prepare
+from vidfake.data.store import ClipStore
+from vidfake.errors import ManifestError
+from vidfake.files import sha256_file, sha256_json
+from vidfake.inference.load import LoadedDetector
+from vidfake.inference.predict import predict
+from vidfake.scores import ScoreTable, ScoreTableBuilder
+from vidfake.types import VideoRecord
+
+Report = Callable[[str, int, int | None], None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is evaluated on: labelled `records`, from a manifest (videos) or a clip store (`store`)."""
+
+    name: str
+    path: Path
+    records: tuple[VideoRecord, ...]
+    sha256: str
+    store: ClipStore | None = None
+
+
+def open_source(path: Path, *, splits: Sequence[str] = (), name: str = "") -> Source:
+    """A manifest or a clip store as a source. Raises ManifestError when no labelled row is left."""
+    if (path / "store.json").is_file():
+        store = ClipStore(path)
+        records = [video.record for video in store.videos if not splits or video.record.split in splits]
+        found = Source(name or path.name, path, tuple(records), store.content_hash, store)
+    else:
+        records = read_manifest(path, splits=list(splits) or None, require_labels=True)
+        found = Source(name or path.stem, path, tuple(records), sha256_file(path))
+    labelled = tuple(record for record in found.records if record.label is not None)
+    if not labelled:
+        where = f" in split {', '.join(splits)}" if splits else ""
+        raise ManifestError(f"{path}: no labelled video{where}. Name a manifest or a clip store with labels.")
+    return Source(found.name, found.path, labelled, found.sha256, found.store)
+
+
+def score_source(
+    detector: LoadedDetector, source: Source, work: Path, *, workers: int = 1, report: Report | None = None
+) -> ScoreTable:
+    """Every labelled video of `source`, scored; resumable, since clips and tables are kept under `work`.
+
+    Videos are prepared with the detector's own extract settings into a clip store, which several detectors share
+    when their settings are equal; crops in a store are those that `vidfake score` sees.
+    """
+    store = source.store
+    extract = detector.checkpoint.extract
+    if store is None:
+        key = sha256_json(
+            {"extract": to_dict(extract), "videos": [r.video_id + "\x1f" + r.path for r in source.records]}
+        )
+        path = work / "stores" / f"{_plain(source.name)}-{key[:16]}"
+        prepare(source.records, path, extract, workers=workers, progress=report)
+        store = ClipStore(path, settings=extract)
+    elif store.settings != extract:
+        store = ClipStore(store.path, settings=extract)  # raises, naming the difference
+    key = sha256_json(
+        {
+            "model": detector.checkpoint.sha256,
+            "readout": detector.readout_name,
+            "store": store.content_hash,
+            "rows": [
+                [r.video_id, r.label, r.manipulation, r.source_id, r.pair_id, r.split] for r in source.records
+            ],
+        }
+    )
+    kept = work / "scores" / f"{_plain(detector.name)}-{_plain(source.name)}-{key[:16]}.jsonl"
+    if kept.exists():
+        return ScoreTable.read(kept)
+    table = _score(detector, store, source, report)
+    table.write(kept)
+    return table
+
+
+def _score(detector: LoadedDetector, store: ClipStore, source: Source, report: Report | None) -> ScoreTable:
+    wanted = {record.video_id for record in source.records}
+    if not any(clip.video.video_id in wanted for clip in store.clips):
+        builder = ScoreTableBuilder(detector=detector.name)
+        statuses = {video.video_id: video.status for video in store.videos}
+        for record in source.records:
+            builder.add(record, status=statuses[record.video_id])
+        return builder.table()
+    dataset = ClipDataset(
+        store,
+        records=source.records,
+        class_names=class_names_of(source.records),
+        num_frames=detector.checkpoint.extract.num_frames,
+    )
+    return predict(detector.scorer, dataset, detector_name=detector.name, report=report)
+
+
+def _plain(name: str) -> str:
+    """A file name's worth of any text."""
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:40]

@@ -1,0 +1,88 @@
+"""A trained detector with its read-out: batches of clips in, scores of frames and clips out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vidfake.data.batch import ClipBatch
+from vidfake.losses.readout import Readout
+from vidfake.models.detector import Detector
+from vidfake.types import BoolArray, FloatArray
+
+
+@dataclass(frozen=True)
+class BatchScores:
+    """Scores of B clips, higher = more likely fake: `frame_scores` (B, T) where `mask`, `clip_scores` (B,),
+    and the `embeddings` (B, E) behind them."""
+
+    frame_scores: FloatArray
+    clip_scores: FloatArray
+    mask: BoolArray
+    embeddings: Tensor
+
+
+@dataclass(frozen=True)
+class ScoredClip:
+    """One clip's scores: `frame_scores` (T,) at `pts_seconds` (T,) in `boxes` (T, 4)."""
+
+    track_id: int
+    clip_index: int
+    score: float
+    quality: float
+    frame_scores: list[float]
+    pts_seconds: list[float]
+    boxes: list[list[float]]
+    face_pixels: float
+
+
+class Scorer:
+    """Detector and read-out, in evaluation mode. The detector's training mode is restored after each call."""
+
+    def __init__(self, detector: Detector, readout: Readout, *, device: torch.device | str = "cpu") -> None:
+        self.detector = detector
+        self.readout = readout
+        self.device = torch.device(device)
+
+    @torch.no_grad()
+    def __call__(self, batch: ClipBatch) -> BatchScores:
+        """Frame scores are the frame head's logits; clip scores are the read-out's margins of the embeddings."""
+        output = forward(self.detector, batch.to(self.device))
+        clip_scores = self.readout.score(output[0])
+        return BatchScores(
+            frame_scores=output[1].float().cpu().numpy().astype(np.float64),
+            clip_scores=clip_scores.float().cpu().numpy().astype(np.float64),
+            mask=batch.mask.cpu().numpy(),
+            embeddings=output[0].float().cpu(),
+        )
+
+
+def forward(detector: Detector, batch: ClipBatch) -> tuple[Tensor, Tensor]:
+    """Embeddings (B, E) and frame logits (B, T) in evaluation mode, of clips or of cached features."""
+    was_training = detector.training
+    detector.eval()
+    try:
+        if batch.features is not None:
+            output = detector.aggregate(batch.features, batch.mask, batch.pts_seconds)
+        else:
+            assert batch.frames is not None
+            output = detector(batch.frames, batch.mask, batch.pts_seconds)
+    finally:
+        detector.train(was_training)
+    return output.embeddings, output.frame_logits
+
+
+@torch.no_grad()
+def embed(
+    detector: Detector, batches: Iterable[ClipBatch], *, device: torch.device | str = "cpu"
+) -> tuple[Tensor, Tensor]:
+    """Embeddings (N, E) and class labels (N,) of many clips, on the CPU, for fitting a read-out."""
+    embeddings, labels = [], []
+    for batch in batches:
+        embeddings.append(forward(detector, batch.to(device))[0].float().cpu())
+        labels.append(batch.class_labels.cpu())
+    return torch.cat(embeddings), torch.cat(labels)

@@ -1,0 +1,113 @@
+"""What a run trains and validates on: splits of a clip store, fakes made on the fly, augmentation, batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from vidfake.data.clips import ClipDataset
+from vidfake.data.items import class_names_of
+from vidfake.data.splits import split_by_source
+from vidfake.data.store import ClipStore
+from vidfake.data.transforms import Augment
+from vidfake.errors import ConfigError
+from vidfake.seeding import generator
+from vidfake.settings import RunConfig
+from vidfake.synth import MAKERS, Maker
+from vidfake.types import FAKE, REAL, VideoRecord
+
+
+@dataclass(frozen=True)
+class RunData:
+    """Datasets of one run. `reference` are the training clips as evaluation sees them, for fitting read-outs.
+
+    `class_names` lists the classes of training first, then those that only validation has;
+    `num_training_classes` counts the former, ``real`` included.
+    """
+
+    store: ClipStore
+    training: ClipDataset
+    reference: ClipDataset
+    validation: ClipDataset
+    class_names: tuple[str, ...]
+    num_training_classes: int
+
+
+def build_data(config: RunConfig) -> RunData:
+    """Open the store and make the datasets. Raises ConfigError when there is nothing to learn from."""
+    settings = config.data
+    if not settings.store:
+        raise ConfigError(
+            "data.store is empty: name the clip store that `vidfake prepare` made (--set data.store=…)."
+        )
+    store = ClipStore(settings.store, settings=config.extract)
+    train, validation = split_records(config, store)
+    makers = build_makers(settings.makers)
+    validation_makers = build_makers(settings.validation_makers or settings.makers)
+    _check_fakes("training", train, makers)
+    _check_fakes("validation", validation, validation_makers)
+    names = class_names_of(train, list(makers))
+    extra = [n for n in class_names_of(validation, list(validation_makers)) if n not in names]
+    class_names = (*names, *extra)
+    augment = Augment(settings.augment, settings.augment_options) if not settings.cache_features else None
+    frames = config.extract.num_frames
+    training = ClipDataset(
+        store, records=train, class_names=class_names, num_frames=frames, training=True, transform=augment,
+        makers=makers, seed=config.seed,
+    )  # fmt: skip
+    reference = ClipDataset(
+        store, records=train, class_names=class_names, num_frames=frames, makers=makers, seed=config.seed
+    )
+    held_out = ClipDataset(
+        store, records=validation, class_names=class_names, num_frames=frames, makers=validation_makers,
+        seed=config.seed,
+    )  # fmt: skip
+    return RunData(store, training, reference, held_out, class_names, len(names))
+
+
+def split_records(config: RunConfig, store: ClipStore) -> tuple[list[VideoRecord], list[VideoRecord]]:
+    """Training and validation records: the store's own splits, or a part of training by source and person."""
+    settings = config.data
+    records = [video.record for video in store.videos if video.record.label is not None]
+    train = [r for r in records if r.split == settings.train_split or not settings.train_split]
+    if not train:
+        splits = sorted({r.split for r in records})
+        raise ConfigError(
+            f"data.train_split is '{settings.train_split}', but the store's splits are {splits}. Name one of them, "
+            "or '' for all."
+        )
+    validation = [r for r in records if r.split == settings.validation_split]
+    if settings.validation_split == settings.train_split:
+        raise ConfigError(
+            f"data.validation_split and data.train_split are both '{settings.train_split}'; a checkpoint would be "
+            "chosen on what it was trained on."
+        )
+    if not validation:
+        return split_by_source(train, fraction=settings.validation_fraction, seed=config.seed)
+    return train, validation
+
+
+def build_makers(names: Iterable[str]) -> dict[str, Maker]:
+    """The named makers of fakes, with their defaults."""
+    return {name: MAKERS.build(name) for name in names}
+
+
+def _check_fakes(role: str, records: Sequence[VideoRecord], makers: dict[str, Maker]) -> None:
+    reals = sum(r.label == REAL for r in records)
+    fakes = sum(r.label == FAKE for r in records)
+    if reals == 0 or (fakes == 0 and not makers):
+        raise ConfigError(
+            f"{role} has {reals} real and {fakes} fake videos and no makers; it takes both classes. Add videos, or "
+            "have fakes made from the real ones: --set 'data.makers=[\"self_blend\"]' "
+            f"(known: {', '.join(MAKERS.names())})."
+        )
+
+
+def reference_subset(dataset: ClipDataset, most: int, seed: int) -> list[int]:
+    """Up to `most` item indices, as many of each label as possible, drawn by `seed`, in ascending order."""
+    rng = generator(seed, "reference")
+    chosen: list[int] = []
+    for label in (REAL, FAKE):
+        indices = [i for i, item in enumerate(dataset.items) if item.label == label]
+        chosen += [indices[i] for i in rng.permutation(len(indices))[: most // 2]]
+    return sorted(chosen)
