@@ -103,6 +103,10 @@ class EmbeddingLoss(nn.Module):
         with torch.autocast(z.device.type, enabled=False):
             return self._per_clip(z, y, context or LossContext())
 
+    def state_moves(self, context: LossContext) -> bool:
+        """Whether running state (averages, draws) may be brought up to date by this pass."""
+        return self.training and not context.repeated
+
     def score(self, embeddings: Tensor) -> Tensor:
         """Native score (B,), higher = more likely fake, without margin or scale. Only if `has_native_score`."""
         raise LossInputError(

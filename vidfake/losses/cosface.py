@@ -13,7 +13,8 @@ from vidfake.losses.options import check_range
 
 @LOSSES.register(
     "cosface",
-    source="Wang et al. 2018, https://arxiv.org/abs/1801.09414 (the same as AM-Softmax, https://arxiv.org/abs/1801.05599)",
+    source="Wang et al. 2018, https://arxiv.org/abs/1801.09414; the same as AM-Softmax, "
+    "https://arxiv.org/abs/1801.05599",
     family="margin",
     tier=1,
     search_space=SearchSpace(

@@ -36,12 +36,17 @@ class SoftmaxOptions(HeadOptions, total=False):
     class_weights: Sequence[float] | None
 
 
-class RampOptions(HeadOptions, total=False):
-    """How margins and scale come into force."""
+class MarginRampOptions(HeadOptions, total=False):
+    """How a margin comes into force."""
 
     margin_warmup: float
-    scale_warmup: float
     class_counts: Sequence[float] | None
+
+
+class RampOptions(MarginRampOptions, total=False):
+    """How margin and scale come into force."""
+
+    scale_warmup: float
 
 
 class MarginLogitsOptions(RampOptions, total=False):
@@ -50,7 +55,11 @@ class MarginLogitsOptions(RampOptions, total=False):
     gradient: Gradient
 
 
-class MarginOptions(SoftmaxOptions, MarginLogitsOptions, total=False):
+class RampedSoftmaxOptions(SoftmaxOptions, RampOptions, total=False):
+    """Options of a cross-entropy head with a margin whose default gradient is its own."""
+
+
+class MarginOptions(RampedSoftmaxOptions, MarginLogitsOptions, total=False):
     """Options of every cross-entropy head with a margin."""
 
 
@@ -178,6 +187,14 @@ class HeadBatch:
     strength: Tensor | float
     context: LossContext
 
+    def target_cosine(self) -> Tensor:
+        """Cosine to the true class (B,)."""
+        return self.cosines.gather(1, self.y[:, None]).squeeze(1)
+
+    def strength_column(self) -> Tensor | float:
+        """`strength` as a number or (B, 1), to combine with (B, C)."""
+        return self.strength[:, None] if isinstance(self.strength, Tensor) else self.strength
+
 
 class MarginLogits(HeadLoss):
     """A head whose target cosine (and, for some, the other cosines) is changed before scaling.
@@ -243,9 +260,8 @@ class MarginLogits(HeadLoss):
         """Scaled cosines with the margin in place (B, C)."""
         cosines = self.similarities(z)
         batch = HeadBatch(z, y, cosines, self.strength(y, context), context)
-        column = y[:, None]
-        target = self.target_logit(cosines.gather(1, column).squeeze(1), batch)
-        changed = self.other_logits(target, batch).scatter(1, column, target[:, None])
+        target = self.target_logit(batch.target_cosine(), batch)
+        changed = self.other_logits(target, batch).scatter(1, y[:, None], target[:, None])
         if self.gradient == "detached":
             changed = cosines + (changed - cosines).detach()
         return changed * self.factor(batch)

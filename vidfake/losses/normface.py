@@ -51,7 +51,7 @@ class NormFace(SoftmaxHead):
     @property
     def score_scale(self) -> float:  # type: ignore[override]
         """The scale now in force."""
-        return self.fixed_scale if self.log_scale is None else float(self._learned(self.log_scale))
+        return self.fixed_scale if self.log_scale is None else float(self._learned(self.log_scale.detach()))
 
     @staticmethod
     def _learned(log_scale: Tensor) -> Tensor:
