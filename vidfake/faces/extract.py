@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +16,13 @@ from vidfake.faces.track import Tracker
 from vidfake.faces.trajectory import FrameTimes
 from vidfake.faces.windows import plan_windows
 from vidfake.settings import ExtractSettings
-from vidfake.types import FaceClip, FloatArray, Region, Status, Track
+from vidfake.types import Face, FaceClip, FloatArray, Region, Status, Track
 from vidfake.video.index import scan_index
 from vidfake.video.reader import DecodedFrame, VideoInfo, VideoReader, open_video
 from vidfake.video.shots import ShotDetector
+
+CLOSER_LOOKS = 4
+"""Where faces come, go or move fast, up to so many detections are made per `detect_interval_seconds`."""
 
 _EPSILON_SECONDS = 1e-6
 
@@ -29,8 +33,9 @@ class ExtractionResult:
 
     `status` is ``ok`` when it gave at least one clip, else ``no_face``; `warnings` say why. `tracks` are whole and
     smoothed, in order of `track_id`. `shot_starts_seconds` has one entry per shot, the first frame's included.
-    `timings` is in seconds of wall clock per stage: open, decode, shots, convert, detect, track, align, codec,
-    quality. `max_frames_held` is the most decoded frames that were kept at a time for clips.
+    `num_detections` counts the frames that were searched for faces; `max_frames_held` is the most decoded frames
+    that were kept at a time for clips. `timings` is in seconds of wall clock per stage: open, decode, shots,
+    convert, detect, track, align, codec, quality.
     """
 
     info: VideoInfo
@@ -38,6 +43,7 @@ class ExtractionResult:
     tracks: list[Track]
     num_clips: int
     num_frames_decoded: int
+    num_detections: int
     decode_errors: int
     truncated: bool
     shot_starts_seconds: list[float]
@@ -86,6 +92,7 @@ def extract_clips(
             tracks=tracks,
             num_clips=clips.num_clips,
             num_frames_decoded=one_pass.num_frames,
+            num_detections=one_pass.num_detections,
             decode_errors=reader.decode_errors,
             truncated=reader.truncated,
             shot_starts_seconds=one_pass.shot_starts_seconds,
@@ -99,7 +106,8 @@ class _Pass:
     """The state of one decoding pass: sees every frame once, in order.
 
     Faces are looked for at least every `detect_interval_seconds`, on the first and last frame of the video, of
-    every shot and of every clip window.
+    every shot and of every clip window; and, where a face came, went or moved fast since the last look, on frames
+    between the two, by halving.
     """
 
     def __init__(
@@ -120,8 +128,10 @@ class _Pass:
         self.times = FrameTimes()
         self.shot_starts_seconds: list[float] = []
         self.num_frames = 0
+        self.num_detections = 0
         self._previous: DecodedFrame | None = None
-        self._detected_seconds = -np.inf
+        self._detected_seconds = -math.inf
+        self._between: list[DecodedFrame] = []  # frames since the last detection, for a closer look
 
     def visit(self, frame: DecodedFrame) -> None:
         """The next frame."""
@@ -129,37 +139,62 @@ class _Pass:
             cut = self._shots.update(frame.luma_thumbnail())
         starts_shot = cut or self._previous is None
         if cut:
-            self._detect_on_last()
+            self._look_at_last()
             self.tracker.cut()
         if starts_shot:
             self.shot_starts_seconds.append(frame.pts_seconds)
         self.num_frames += 1
         self.times.add(frame.index, frame.pts_seconds)
         self.clips.add(frame)
-        due = self._detected_seconds + self._settings.detect_interval_seconds - _EPSILON_SECONDS
+        interval = self._settings.detect_interval_seconds
+        due = self._detected_seconds + interval - _EPSILON_SECONDS
         if starts_shot or frame.pts_seconds >= due or self.clips.is_edge(frame.pts_seconds):
-            self._detect(frame)
+            self._look(frame)
+        elif frame.pts_seconds >= self._passed_seconds + interval / CLOSER_LOOKS - _EPSILON_SECONDS:
+            self._between.append(frame)
         self._previous = frame
         self.clips.flush(self.tracker, self.times)
 
     def finish(self) -> None:
         """There are no more frames."""
-        self._detect_on_last()
+        self._look_at_last()
         self.tracker.finish()
         self.clips.flush(self.tracker, self.times)
 
-    def _detect_on_last(self) -> None:
-        if self._previous is not None and self._previous.pts_seconds > self._detected_seconds:
-            self._detect(self._previous)
+    @property
+    def _passed_seconds(self) -> float:
+        """Time of the last frame that was looked at, or is held for a closer look."""
+        return self._between[-1].pts_seconds if self._between else self._detected_seconds
 
-    def _detect(self, frame: DecodedFrame) -> None:
+    def _look_at_last(self) -> None:
+        if self._previous is not None and self._previous.pts_seconds > self._detected_seconds:
+            if self._between and self._between[-1] is self._previous:
+                self._between.pop()
+            self._look(self._previous)
+
+    def _look(self, frame: DecodedFrame) -> None:
+        """Find the faces of a frame and hand them to the tracker, after those of frames before it if need be."""
+        self._join(self._between, frame, self._detect(frame))
+        self._between = []
+        self._detected_seconds = frame.pts_seconds
+
+    def _join(self, between: Sequence[DecodedFrame], frame: DecodedFrame, faces: list[Face]) -> None:
+        with self._stopwatch.stage("track"):
+            strained = bool(between) and self.tracker.is_strained(frame.pts_seconds, faces)
+        if strained:
+            middle = len(between) // 2
+            self._join(between[:middle], between[middle], self._detect(between[middle]))
+            self._join(between[middle + 1 :], frame, faces)
+            return
+        with self._stopwatch.stage("track"):
+            self.tracker.add(frame.pts_seconds, faces)
+
+    def _detect(self, frame: DecodedFrame) -> list[Face]:
+        self.num_detections += 1
         with self._stopwatch.stage("convert"):
             rgb = frame.rgb(max_side=self._settings.detect_max_side, region=self._bounds)
         with self._stopwatch.stage("detect"):
-            faces = usable_faces(detect_in_part(self._detector, rgb, self._bounds), self._settings)
-        with self._stopwatch.stage("track"):
-            self.tracker.add(frame.pts_seconds, faces)
-        self._detected_seconds = frame.pts_seconds
+            return usable_faces(detect_in_part(self._detector, rgb, self._bounds), self._settings)
 
 
 def _windows(reader: VideoReader, path: Path | str, settings: ExtractSettings) -> list[FloatArray]:

@@ -20,6 +20,9 @@ MAX_SHAPE_CHANGE = 0.3
 """Greatest mean landmark distance, in face sizes and apart from the face's shift, between detections of one face:
 a head that turns stays below, one upside down (another face, or a false one) does not."""
 
+CALM_MOTION = 0.2
+"""Mean landmark distance, in face sizes, that a face may move between detections without a closer look."""
+
 MAX_SIZE_RATIO = 2.0
 FORBIDDEN = 1e6
 
@@ -47,20 +50,37 @@ class Tracker:
         """The faces of one more frame, later than the last."""
         self._seen_seconds = pts_seconds
         self._end([t for t in self._open if pts_seconds - t.last_seconds > self._settings.max_gap_seconds])
-        unmatched = list(faces)
-        waiting = list(self._open)
-        for horizon in (HORIZON_SECONDS, 0.0):
-            links = match(waiting, unmatched, pts_seconds, settings=self._settings, horizon_seconds=horizon)
-            for t, f in links:
-                waiting[t].add(pts_seconds, unmatched[f])
-            waiting = [t for i, t in enumerate(waiting) if i not in {t for t, _ in links}]
-            unmatched = [f for i, f in enumerate(unmatched) if i not in {f for _, f in links}]
-        for face in sorted(unmatched, key=lambda f: f.box):
+        links, new = self._links(pts_seconds, faces)
+        for trajectory, face in links:
+            trajectory.add(pts_seconds, face)
+        for face in sorted(new, key=lambda f: f.box):
             trajectory = Trajectory(birth=self._births, shot_index=self.shot_index)
             trajectory.add(pts_seconds, face)
             self._open.append(trajectory)
             self._births += 1
         self._confirm()
+
+    def is_strained(self, pts_seconds: float, faces: Sequence[Face]) -> bool:
+        """True when joining these faces next would be a guess that frames in between could settle.
+
+        A face has come out of nowhere, or one seen last time is gone, or moved by more than `CALM_MOTION`.
+        """
+        links, new = self._links(pts_seconds, faces)
+        joined = {trajectory.birth for trajectory, _ in links}
+        lost = any(t.last_seconds == self._seen_seconds and t.birth not in joined for t in self._open)
+        return bool(new) or lost or any(_motion(*link) > CALM_MOTION for link in links)
+
+    def _links(self, pts_seconds: float, faces: Sequence[Face]) -> tuple[list[tuple[Trajectory, Face]], list[Face]]:
+        """Which open trajectories the faces go on with, and the faces that are new."""
+        waiting = [t for t in self._open if pts_seconds - t.last_seconds <= self._settings.max_gap_seconds]
+        new = list(faces)
+        links: list[tuple[Trajectory, Face]] = []
+        for horizon in (HORIZON_SECONDS, 0.0):
+            pairs = match(waiting, new, pts_seconds, settings=self._settings, horizon_seconds=horizon)
+            links += [(waiting[i], new[j]) for i, j in pairs]
+            waiting = [t for i, t in enumerate(waiting) if i not in {pair[0] for pair in pairs}]
+            new = [face for j, face in enumerate(new) if j not in {pair[1] for pair in pairs}]
+        return links, new
 
     def cut(self) -> None:
         """A new shot begins: every open trajectory ends."""
@@ -135,6 +155,13 @@ def link_cost(box: FloatArray, landmarks: FloatArray, face: Face, *, link_iou: f
         return FORBIDDEN
     distance = float(np.linalg.norm(offset, axis=1).mean()) / size
     return (1.0 - overlap) + distance + abs(math.log(sizes[1] / sizes[0]))
+
+
+def _motion(trajectory: Trajectory, face: Face) -> float:
+    """Mean landmark distance, in face sizes, from the last detection."""
+    box, landmarks = trajectory.predicted(trajectory.last_seconds, horizon_seconds=0.0)
+    size = math.sqrt(face_size(box.tolist()) * face_size(face.box))
+    return float(np.linalg.norm(face.landmarks - landmarks, axis=1).mean()) / size
 
 
 def iou(a: FloatArray, b: FloatArray) -> float:
