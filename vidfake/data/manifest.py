@@ -164,6 +164,11 @@ def relative_path(path: str, folder: str) -> str:
         return Path(absolute).as_posix()
 
 
+def load_records(path: Path | str) -> list[VideoRecord]:
+    """What `prepare` is given: a manifest, labelled or not, or a folder of videos (without labels)."""
+    return records_from_paths([path]) if Path(path).is_dir() else read_manifest(path, require_labels=False)
+
+
 def records_from_paths(paths: Sequence[Path | str], *, label: int | None = None) -> list[VideoRecord]:
     """Records of files, and of every video file below folders (sorted by name), each file once.
 

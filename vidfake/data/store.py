@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from vidfake.data import store_format as fmt
-from vidfake.data.picture import picture_size
 from vidfake.data.store_index import StoredClip, StoredVideo, read_index
 from vidfake.data.tar import data_offsets, span
 from vidfake.errors import StoreError
+from vidfake.faces.codec import decode_crop, picture_size
 from vidfake.settings import ExtractSettings
 from vidfake.types import ByteArray, FloatArray
 
-Decode = Callable[[bytes], ByteArray]
 _RECORDS_KEPT = 32  # parsed records in memory, for `details`
 
 
@@ -56,7 +54,6 @@ class ClipStore:
         *,
         settings: ExtractSettings | None = None,
         verify: bool = True,
-        decode: Decode | None = None,
     ) -> None:
         self.path = Path(path)
         self.verify = verify
@@ -66,11 +63,10 @@ class ClipStore:
         self.videos: list[StoredVideo]
         self.clips: list[StoredClip]
         self.videos, self.clips, self.content_hash = read_index(self.path, self.settings.num_frames)
-        self._decode = decode
         self._records: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (str(self.path), self.verify, self._decode)
+        return _reopen, (str(self.path), self.verify)
 
     def __repr__(self) -> str:
         return f"ClipStore({str(self.path)!r}, {len(self.videos)} videos, {len(self.clips)} clips)"
@@ -79,13 +75,14 @@ class ClipStore:
         """Faces of a clip (or of some of its frames), (T, S, S, 3) uint8 RGB. Raises StoreError when damaged."""
         encoded = self.read_encoded(clip)[frames]
         side = self.settings.crop_size
-        decode = self._decode or _default_decode()
         faces = np.empty((len(encoded), side, side, 3), dtype=np.uint8)
         for i, data in enumerate(encoded):
-            size = picture_size(data)
-            if size != (side, side):
-                raise StoreError(f"{self.path}: {clip.name}: face {i} is {size}, expected {(side, side)} pixels.")
-            faces[i] = decode(data)
+            if picture_size(data) != (side, side):
+                raise StoreError(
+                    f"{self.path}: {clip.name}: face {i} is {picture_size(data)} pixels, expected {(side, side)}. "
+                    "The store is damaged: run `vidfake prepare` again."
+                )
+            faces[i] = decode_crop(data)
         return faces
 
     def read_encoded(self, clip: StoredClip) -> list[bytes]:
@@ -132,14 +129,8 @@ class ClipStore:
         return value
 
 
-def _reopen(path: str, verify: bool, decode: Decode | None) -> ClipStore:
-    return ClipStore(path, verify=verify, decode=decode)
-
-
-def _default_decode() -> Decode:
-    from vidfake.faces.codec import decode_crop
-
-    return decode_crop
+def _reopen(path: str, verify: bool) -> ClipStore:
+    return ClipStore(path, verify=verify)
 
 
 def _details(entry: dict[str, Any], num_faces: int, where: str) -> ClipDetails:
@@ -147,7 +138,7 @@ def _details(entry: dict[str, Any], num_faces: int, where: str) -> ClipDetails:
     if len(faces) != num_faces:
         fmt.fail(where, f"has {len(faces)} faces in its record, {num_faces} in the index")
     try:
-        names = sorted(faces[0]["quality"])
+        names = sorted(fmt.expect(faces[0]["quality"], dict, f"{where}: quality"))
         arrays = {
             "pts_seconds": _array([f["pts_seconds"] for f in faces], (num_faces,)),
             "boxes": _array([f["box"] for f in faces], (num_faces, 4)),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,11 +16,10 @@ from vidfake.data.locking import writer_lock
 from vidfake.data.store_index import write_index
 from vidfake.data.tar import END, data_offsets, write_members
 from vidfake.errors import StorageError, StoreError
+from vidfake.faces.codec import encode_crop
 from vidfake.files import atomic_writer, write_json
 from vidfake.settings import ExtractSettings
-from vidfake.types import ByteArray, FaceClip, Status, VideoRecord
-
-Encode = Callable[[ByteArray, ExtractSettings], bytes]
+from vidfake.types import FaceClip, Status, VideoRecord
 
 
 class StoreWriter:
@@ -53,16 +53,29 @@ class StoreWriter:
                 write_json(header, fmt.store_header(self.settings, self._tool))
             made_with, _ = fmt.read_header(self.store)
             fmt.check_settings(self.store, made_with, self.settings)
-            if self._shard is None:
-                _sweep(self.store)
+            stack.callback(self._sweep)
+            self._sweep()
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    def owns(self, key: str) -> bool:
+        """Whether this writer's shard is the one that writes the video of that key."""
+        return self._shard is None or int(key, 16) % self._shard[1] == self._shard[0]
+
+    def _sweep(self) -> None:
+        """Remove what killed or interrupted runs left half-written. Other shards' files are left alone."""
+        for path in (self.store / fmt.SHARDS).glob("*/.*.tmp"):
+            key = path.name[1:].partition(".")[0]
+            if not re.fullmatch("[0-9a-f]{24}", key) or self.owns(key):
+                path.unlink(missing_ok=True)
+        for path in self.store.glob(".*.tmp") if self._shard is None else ():
+            path.unlink(missing_ok=True)
+
     def stored(self, record: VideoRecord) -> dict[str, Any] | None:
-        """The finished record of a video as plain JSON, or None when it must be made (again)."""
+        """The finished record of this video and region as plain JSON, or None when it must be made (again)."""
         path = fmt.record_path(self.store, fmt.key_of(record.video_id))
         if not path.exists():
             return None
@@ -71,7 +84,7 @@ class StoreWriter:
         except StoreError:
             return None  # damaged: made again, which replaces it
         row, wanted = value.get("video"), fmt.row_of(record, self.store)
-        if not isinstance(row, dict) or any(row.get(key) != wanted[key] for key in ("video_id", "path", "region")):
+        if not isinstance(row, dict) or any(row.get(key) != wanted[key] for key in ("video_id", "region")):
             return None
         tar = fmt.tar_path(self.store, fmt.key_of(record.video_id))
         if value.get("tar_bytes") != (tar.stat().st_size if tar.exists() else 0):
@@ -107,11 +120,8 @@ class ShardWriter:
     Leaving it without `finish` (an error, a kill) leaves no trace that a later run would trust.
     """
 
-    def __init__(
-        self, store: Path | str, record: VideoRecord, settings: ExtractSettings, *, encode: Encode | None = None
-    ) -> None:
+    def __init__(self, store: Path | str, record: VideoRecord, settings: ExtractSettings) -> None:
         self._store, self._record, self._settings = Path(store), record, settings
-        self._encode = encode or _default_encode
         self._key = fmt.key_of(record.video_id)
         self._clips: list[dict[str, Any]] = []
         self._names: set[str] = set()
@@ -125,6 +135,11 @@ class ShardWriter:
     def num_clips(self) -> int:
         """Clips added so far."""
         return len(self._clips)
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of the tar so far."""
+        return self._position
 
     def __enter__(self) -> ShardWriter:
         fmt.record_path(self._store, self._key).unlink(missing_ok=True)
@@ -140,7 +155,7 @@ class ShardWriter:
                 f"{self._record.video_id}: a clip of {len(clip.faces)} faces; the store takes 1 to "
                 f"{self._settings.num_frames}."
             )
-        faces = clip.encoded or tuple(self._encode(face, self._settings) for face in clip.faces)
+        faces = clip.encoded or tuple(encode_crop(face, quality=self._settings.jpeg_quality) for face in clip.faces)
         folder = f"{clip.track_id:04d}-{clip.clip_index:04d}"
         if folder in self._names:
             raise StoreError(f"{self._record.video_id}: clip {folder} came twice; track and clip index name it.")
@@ -245,12 +260,6 @@ def numbers(values: Any) -> Any:
     return array.tolist()
 
 
-def _default_encode(face: ByteArray, settings: ExtractSettings) -> bytes:
-    from vidfake.faces.codec import encode_crop
-
-    return encode_crop(face, quality=settings.jpeg_quality)
-
-
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -262,15 +271,3 @@ def _make_folder(folder: Path) -> None:
 
 def _foreign_files(store: Path) -> list[str]:
     return sorted(p.name for p in store.iterdir() if not p.name.startswith("."))
-
-
-def _temporaries(store: Path) -> Iterator[Path]:
-    yield from store.glob(".*.tmp")
-    yield from (store / fmt.SHARDS).glob("*/.*.tmp")
-
-
-def _sweep(store: Path) -> None:
-    """Remove what a killed run left half-written. Only under the lock of the whole store."""
-    for path in _temporaries(store):
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
