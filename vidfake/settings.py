@@ -20,7 +20,8 @@ class ExtractSettings:
     detector_weights: str | None = None  # a YuNet ONNX file of the user's own
     detect_interval_seconds: float = 0.2  # a detection at least this often, and at every shot's start and end
     detect_max_side: int = 640  # pixels; the frame is scaled down to this for detection only
-    min_confidence: float = 0.6
+    min_confidence: float = 0.6  # of any detection that is used
+    start_confidence: float = 0.8  # of a detection that begins a track; fainter ones only go on with one
     min_face_pixels: int = 32  # box side in the full-resolution frame
     max_faces: int = 8  # per frame, largest first
     link_iou: float = 0.3  # least overlap of one track's neighbouring detections
@@ -49,6 +50,7 @@ class ExtractSettings:
         _check(self.detect_interval_seconds > 0, "detect_interval_seconds must be above 0")
         _check(self.detect_max_side >= 32, f"detect_max_side is {self.detect_max_side}; at least 32 pixels")
         _check(0 < self.min_confidence <= 1, f"min_confidence is {self.min_confidence}; above 0, at most 1")
+        _check(0 <= self.start_confidence <= 1, f"start_confidence is {self.start_confidence}; 0 to 1")
         _check(0 < self.link_iou <= 1, f"link_iou is {self.link_iou}; above 0, at most 1")
         for name in ("min_face_pixels", "max_gap_seconds", "min_track_seconds", "smoothing_seconds"):
             _check(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; it must not be negative")
