@@ -78,9 +78,9 @@ def extract_clips(
     with reader:
         with stopwatch.stage("open"):
             windows = _windows(reader, path, settings)
-        bounds = region or Region(0, 0, reader.info.width, reader.info.height)
-        clips = ClipMaker(windows, settings, bounds=bounds, stopwatch=stopwatch, on_clip=on_clip)
-        one_pass = _Pass(settings, detector, bounds, clips, stopwatch)
+        whole = Region(0, 0, reader.info.width, reader.info.height)
+        clips = ClipMaker(windows, settings, bounds=region or whole, stopwatch=stopwatch, on_clip=on_clip)
+        one_pass = _Pass(settings, detector, clips, stopwatch, whole=whole, region=region)
         for frame in _timed(reader.frames(), stopwatch):
             one_pass.visit(frame)
         one_pass.finish()
@@ -114,13 +114,16 @@ class _Pass:
         self,
         settings: ExtractSettings,
         detector: FaceDetector,
-        bounds: Region,
         clips: ClipMaker,
         stopwatch: Stopwatch,
+        *,
+        whole: Region,
+        region: Region | None,
     ) -> None:
         self._settings = settings
         self._detector = detector
-        self._bounds = bounds
+        self._region = region
+        self._bounds = region or whole
         self.clips = clips
         self._stopwatch = stopwatch
         self._shots = ShotDetector(settings.shot_threshold)
@@ -192,7 +195,7 @@ class _Pass:
     def _detect(self, frame: DecodedFrame) -> list[Face]:
         self.num_detections += 1
         with self._stopwatch.stage("convert"):
-            rgb = frame.rgb(max_side=self._settings.detect_max_side, region=self._bounds)
+            rgb = frame.rgb(max_side=self._settings.detect_max_side, region=self._region)
         with self._stopwatch.stage("detect"):
             return usable_faces(detect_in_part(self._detector, rgb, self._bounds), self._settings)
 

@@ -26,6 +26,8 @@ def extract_photo(
 ) -> list[PhotoFace]:
     """Every usable face of an (H, W, 3) uint8 RGB photograph, the largest first; an empty list where there is none.
 
+    Usable means as sure as a face that begins a track.
+
     Detection runs on the photograph shrunk to `detect_max_side`, the crop is cut from all its pixels.
     """
     import cv2
@@ -37,7 +39,8 @@ def extract_photo(
     size = (max(1, round(width * share)), max(1, round(height * share)))
     small = rgb if share == 1.0 else np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
     faces = usable_faces(detect_in_part(detector, small, bounds), settings)
-    return [PhotoFace(face, _crop(rgb, face, bounds, settings)) for face in faces]
+    sure = [face for face in faces if face.confidence >= settings.start_confidence]
+    return [PhotoFace(face, _crop(rgb, face, bounds, settings)) for face in sure]
 
 
 def _crop(rgb: ByteArray, face: Face, bounds: Region, settings: ExtractSettings) -> Crop:

@@ -32,7 +32,8 @@ class Tracker:
 
     At each moment the open trajectories and the faces found are matched one to one so that the sum of costs (see
     `link_cost`) is least: first against where each face should be if its motion went on, then, for what is left,
-    against where it was last seen. A trajectory ends at a cut, or `max_gap_seconds` after its last detection. It
+    against where it was last seen. A face of `start_confidence` that is still left begins a trajectory: detectors
+    are unsure of most things that are no face, and of true faces that are turned or blurred. A trajectory ends at a cut, or `max_gap_seconds` after its last detection. It
     becomes a track, and gets the next `track_id`, at the first detection that is `min_track_seconds` or more after
     its birth; shorter ones are dropped.
     """
@@ -71,7 +72,7 @@ class Tracker:
         return bool(new) or lost or any(_motion(*link) > CALM_MOTION for link in links)
 
     def _links(self, pts_seconds: float, faces: Sequence[Face]) -> tuple[list[tuple[Trajectory, Face]], list[Face]]:
-        """Which open trajectories the faces go on with, and the faces that are new."""
+        """Which open trajectories the faces go on with, and the sure ones among the faces that are new."""
         waiting = [t for t in self._open if pts_seconds - t.last_seconds <= self._settings.max_gap_seconds]
         new = list(faces)
         links: list[tuple[Trajectory, Face]] = []
@@ -80,7 +81,7 @@ class Tracker:
             links += [(waiting[i], new[j]) for i, j in pairs]
             waiting = [t for i, t in enumerate(waiting) if i not in {pair[0] for pair in pairs}]
             new = [face for j, face in enumerate(new) if j not in {pair[1] for pair in pairs}]
-        return links, new
+        return links, [face for face in new if face.confidence >= self._settings.start_confidence]
 
     def cut(self) -> None:
         """A new shot begins: every open trajectory ends."""
