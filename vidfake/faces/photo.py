@@ -26,9 +26,8 @@ def extract_photo(
 ) -> list[PhotoFace]:
     """Every usable face of an (H, W, 3) uint8 RGB photograph, the largest first; an empty list where there is none.
 
-    Usable means as sure as a face that begins a track.
-
-    Detection runs on the photograph shrunk to `detect_max_side`, the crop is cut from all its pixels.
+    A face must be as sure as one that begins a track. Detection runs on the photograph shrunk to `detect_max_side`;
+    the crop is cut from all its pixels.
     """
     import cv2
 

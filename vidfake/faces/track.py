@@ -32,10 +32,11 @@ class Tracker:
 
     At each moment the open trajectories and the faces found are matched one to one so that the sum of costs (see
     `link_cost`) is least: first against where each face should be if its motion went on, then, for what is left,
-    against where it was last seen. A face of `start_confidence` that is still left begins a trajectory: detectors
-    are unsure of most things that are no face, and of true faces that are turned or blurred. A trajectory ends at a cut, or `max_gap_seconds` after its last detection. It
-    becomes a track, and gets the next `track_id`, at the first detection that is `min_track_seconds` or more after
-    its birth; shorter ones are dropped.
+    against where it was last seen. A face of `start_confidence` that is still left begins a trajectory; a fainter
+    one may only go on with one, since what detectors are unsure of is mostly no face.
+
+    A trajectory ends at a cut, or `max_gap_seconds` after its last detection. It becomes a track, and gets the next
+    `track_id`, at the first detection that is `min_track_seconds` or more after its birth; shorter ones are dropped.
     """
 
     def __init__(self, settings: ExtractSettings) -> None:
