@@ -14,12 +14,12 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vidfake.video.timeline import Timeline
+from vidfake.video.timeline import Placed, Timeline
 
 MAX_READ_ERRORS = 32
 """Reading stops after so many failures in a row: the rest of the file is not there."""
 
-_LATE_SECONDS = 0.5  # a file that ends so much before its claimed end is cut off
+_LATE_SECONDS = 0.2  # a file that ends so much before its claimed end is cut off
 _CLAIMS_LENGTH = ("mov", "matroska", "avi")  # containers whose length is written down rather than guessed
 
 
@@ -71,7 +71,7 @@ class PacketReader:
         kind = self._container.format.name.split(",")[0]
         if not self._at_end or kind not in _CLAIMS_LENGTH:
             return False
-        if kind == "mov" and self.complete and self._num_packets < self._stream.frames:
+        if kind in ("mov", "avi") and self.complete and self._num_packets < self._stream.frames:
             return True
         if not self._container.duration:
             return False
@@ -85,7 +85,7 @@ class Decoder:
     def __init__(self, container: InputContainer, stream: VideoStream, *, threads: int) -> None:
         self.packets = PacketReader(container, stream)
         self.timeline = Timeline(stream)
-        self._decode_errors = 0
+        self._failed_packets = self._damaged_frames = 0
         self._container, self._stream = container, stream
         context = stream.codec_context
         context.thread_count = threads
@@ -93,8 +93,10 @@ class Decoder:
 
     @property
     def errors(self) -> int:
-        """Packets that could not be read or decoded, so far, plus frames dropped for a time that went back."""
-        return self.packets.errors + self._decode_errors + self.timeline.num_dropped
+        """Failed reads, and frames that are missing, marked as damaged by the decoder, or dropped, so far."""
+        # a packet that fails is a missing frame too, or takes several with it: counted once
+        missing = max(self._failed_packets, self.timeline.num_missing)
+        return self.packets.errors + missing + self._damaged_frames + self.timeline.num_dropped
 
     def seek(self, pts: int, known_pts: npt.NDArray[np.int64]) -> None:
         """Go to the keyframe at or before `pts`, in a video whose frames have `known_pts` (stream's time base).
@@ -105,24 +107,26 @@ class Decoder:
         self.packets.complete = False
         self.timeline.restart(known_pts)
 
-    def __iter__(self) -> Iterator[tuple[int, float, VideoFrame]]:
+    def __iter__(self) -> Iterator[Placed]:
         """(index, pts_seconds, frame) from where the container stands, both strictly increasing."""
         for packet in self.packets:
             self.timeline.expect(packet)
+            if packet.is_corrupt:  # incomplete; decoding it would show concealment as picture
+                self._failed_packets += 1
+                continue
             for frame in self._decoded(packet):
-                placed = self.timeline.place(frame)
-                if placed is not None:
-                    yield (*placed, frame)
+                yield from self.timeline.place(frame)
         for frame in self._decoded(None):
-            placed = self.timeline.place(frame)
-            if placed is not None:
-                yield (*placed, frame)
+            yield from self.timeline.place(frame)
+        yield from self.timeline.finish()
 
     def _decoded(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
         try:
-            return [frame for frame in self._stream.codec_context.decode(packet) if frame.width]
+            frames = self._stream.codec_context.decode(packet)
         except av.error.EOFError:
             return []
         except (av.error.FFmpegError, ValueError):
-            self._decode_errors += 1
+            self._failed_packets += 1
             return []
+        self._damaged_frames += sum(frame.is_corrupt for frame in frames)
+        return frames

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from vidfake.types import BoolArray, FloatArray
 from vidfake.video.decoding import PacketReader
 from vidfake.video.opening import choose_stream, open_container
+from vidfake.video.timeline import codec_name, is_shown
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,13 @@ def scan_index(path: Path | str) -> FrameIndex:
     """Read the times of all packets. Memory: 17 bytes per frame. Raises as `open_video` does."""
     with open_container(path) as container:
         stream = choose_stream(container, path)
+        codec = codec_name(stream)
         reader = PacketReader(container, stream)
         pts: list[int] = []
         keys: list[bool] = []
         num_missing = 0
         for packet in reader:
-            if packet.is_discard:
+            if not is_shown(packet, codec):
                 continue
             if packet.pts is None:
                 num_missing += 1

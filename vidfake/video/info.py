@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from vidfake.video.colour import bit_depth, colour_rule
 from vidfake.video.opening import is_cover
 from vidfake.video.orientation import Orientation
+from vidfake.video.timeline import codec_name
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,6 @@ def describe(
         num_video_streams=sum(not is_cover(video) for video in container.streams.video),
         bytes=Path(path).stat().st_size,
     )
-
-
-def codec_name(stream: VideoStream) -> str:
-    """The codec's own name (``av1``), whichever decoder reads it (``libdav1d``)."""
-    return str(stream.codec_context.codec.canonical_name)
 
 
 def claimed_duration_seconds(container: InputContainer, stream: VideoStream) -> float | None:

@@ -15,18 +15,18 @@ from vidfake.errors import UnreadableVideoError
 from vidfake.types import ByteArray, Region
 from vidfake.video.decoding import Decoder
 from vidfake.video.index import FrameIndex, scan_index
-from vidfake.video.info import VideoInfo, codec_name, describe, orientation_of
+from vidfake.video.info import VideoInfo, describe, orientation_of
 from vidfake.video.opening import choose_stream, open_container
 from vidfake.video.pixels import PixelConverter
 from vidfake.video.sampling import merge_spans
 from vidfake.video.seeking import (
     SCAN_SECONDS,
     SEEKABLE,
-    Placed,
     SeekFailedError,
     only_wanted,
     seek_through,
 )
+from vidfake.video.timeline import Placed, codec_name
 
 __all__ = ["DecodedFrame", "VideoInfo", "VideoReader", "open_video", "probe"]
 
@@ -105,7 +105,8 @@ class VideoReader:
 
     @property
     def decode_errors(self) -> int:
-        """Packets of this pass that could not be read or decoded, and frames dropped for impossible times."""
+        """How much of this pass was damaged: failed reads, frames that are missing, that the decoder marks as
+        damaged, or that were dropped for an impossible time. 0 for a sound file."""
         return self._decoder.errors
 
     @property

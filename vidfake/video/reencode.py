@@ -66,7 +66,7 @@ def reencode(
         decoded = [
             converter.rgb(frame, max_side=None, region=None)
             for packet in _packets(source, writer, padded)
-            for frame in _decode(sink, packet, source.extradata)
+            for frame in _decode(sink, packet, source)
         ]
     except av.error.FFmpegError as error:
         raise ConfigError(
@@ -87,7 +87,8 @@ def _packets(source: VideoCodecContext, writer: FrameEncoder, frames: ByteArray)
     yield None
 
 
-def _decode(sink: VideoCodecContext, packet: Packet[Any] | None, extradata: bytes | None) -> list[VideoFrame]:
-    if not sink.is_open:
-        sink.extradata = extradata  # known once the encoder has run
+def _decode(sink: VideoCodecContext, packet: Packet[Any] | None, source: VideoCodecContext) -> list[VideoFrame]:
+    if not sink.is_open:  # what a container would carry, known once the encoder has run
+        sink.extradata = source.extradata
+        sink.width, sink.height = source.width, source.height
     return sink.decode(packet)

@@ -6,12 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import av.error
 import numpy as np
-from av.video.frame import VideoFrame
 
 from vidfake.video.decoding import Decoder
 from vidfake.video.index import FrameIndex
-
-Placed = tuple[int, float, VideoFrame]
+from vidfake.video.timeline import Placed
 
 SEEKABLE = ("mov", "matroska")  # containers with an index of keyframes; others seek by guessing
 SEEK_COST_FRAMES = 12  # a seek empties and refills the decoder's pipeline: worth about so many decoded frames

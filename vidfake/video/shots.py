@@ -23,10 +23,10 @@ _MAX_SHIFT = (4, 8)  # thumbnail pixels, vertical and horizontal
 class ShotDetector:
     """Says of each frame whether a new shot starts with it. O(1) memory.
 
-    A frame is a candidate when its mean absolute luma difference from the frame before exceeds the running mean of
-    such differences by `threshold` (0-255): lasting motion raises the bar. A candidate starts a shot unless it still
-    shows the scene of the last frame but one: the same edges (a flash), the same tones (fast motion), or the same
-    picture moved (a pan). The last but one, because a cut between two frames often leaves one blended frame.
+    A frame is a candidate when its mean absolute luma difference from the frame before exceeds the running mean
+    of such differences by `threshold` (0-255): lasting motion raises the bar. A candidate starts a shot unless it
+    still shows the scene of the last frame but one: the same edges (a flash), the same tones (fast motion), or the
+    same picture moved (a pan). The last but one, because a cut between two frames often leaves one blended frame.
     Frames without content are passed over, so a fade through black is one cut and a white flash is none.
 
     Adaptive pixel difference after Lienhart, "Comparison of automatic shot boundary detection algorithms",
