@@ -9,8 +9,8 @@ import numpy as np
 
 from vidfake.errors import UndefinedMetricError
 from vidfake.metrics.pooling import frames_averaged, pool_video
-from vidfake.metrics.ranking import Float64Array, auc
-from vidfake.metrics.segments import IntArray
+from vidfake.metrics.ranking import auc
+from vidfake.metrics.segments import Float64Array, IntArray
 from vidfake.scores.table import ScoreTable
 from vidfake.settings import ScoreSettings
 

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vidfake.errors import UndefinedMetricError
+from vidfake.metrics.segments import Float64Array
 from vidfake.types import FAKE, REAL
 
-Float64Array = npt.NDArray[np.float64]
 MIN_EXPECTED_FALSE_ALARMS = 5.0
 """TPR at an FPR is given only where that FPR means at least so many reals: 1 % needs 500 of them."""
 
