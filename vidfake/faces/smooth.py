@@ -11,8 +11,11 @@ REACH_SIGMAS = 3.0
 
 
 def reach_seconds(sigma_seconds: float) -> float:
-    """How far before and after a moment its smoothed value depends on the input."""
-    return REACH_SIGMAS * sigma_seconds
+    """How far before and after a moment its smoothed value depends on the input.
+
+    A microsecond is added: evenly spaced samples often lie exactly at the limit, and rounding must not decide.
+    """
+    return REACH_SIGMAS * sigma_seconds + 1e-6
 
 
 def smooth(times: FloatArray, values: FloatArray, at: FloatArray, *, sigma_seconds: float) -> FloatArray:

@@ -36,7 +36,7 @@ class Tracker:
     one may only go on with one, since what detectors are unsure of is mostly no face.
 
     A trajectory ends at a cut, or `max_gap_seconds` after its last detection. It becomes a track, and gets the next
-    `track_id`, at the first detection that is `min_track_seconds` or more after its birth; shorter ones are dropped.
+    `track_id`, at its first detection `min_track_seconds` or more after its birth; shorter ones are dropped.
     """
 
     def __init__(self, settings: ExtractSettings) -> None:
