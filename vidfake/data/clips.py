@@ -114,11 +114,12 @@ class ClipDataset(Dataset[ClipItem]):
         item = self.items[draw.item]
         epoch = draw.epoch if self.training else 0
         twin = self.items[draw.twin] if draw.twin >= 0 else item
-        shared = generator(self.seed, "clip", epoch, draw.repeat, *_name(twin))
-        start, pts = self._stretch(item, shared)
+        # a stream each: what the stretch draws, or not, must not change the augmentation shared with a twin
+        name = (epoch, draw.repeat, *_name(twin))
+        start, pts = self._stretch(item, generator(self.seed, "stretch", *name))
         faces = self._faces(item, slice(start, start + len(pts)), epoch, draw.repeat)
         if self.training and self.transform is not None:
-            faces = self.transform(faces, shared)
+            faces = self.transform(faces, generator(self.seed, "augment", *name))
         return self.item(item, faces=faces, pts_seconds=pts)
 
     def _stretch(self, item: Item, rng: np.random.Generator) -> tuple[int, FloatArray]:

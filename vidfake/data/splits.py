@@ -56,7 +56,7 @@ def source_groups(records: Sequence[VideoRecord]) -> list[int]:
 
 def _ties(record: VideoRecord) -> list[tuple[str, str]]:
     ties = [("source", record.source_id or record.video_id)]
-    ties += [("person", f"{record.dataset}\x1f{person}") for person in identities_of(record)]
+    ties += [("person", person) for person in identities_of(record)]
     if record.pair_id:
-        ties.append(("pair", f"{record.dataset}\x1f{record.pair_id}"))
+        ties.append(("pair", record.pair_id))
     return ties
