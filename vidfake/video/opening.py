@@ -22,6 +22,7 @@ MAX_PIXELS = 8192 * 4352
 """Largest picture that is decoded: 8K. A small file can claim a picture of gigabytes."""
 
 MAX_STREAMS = 64
+"""Streams that are looked at; further ones of the same file are ignored."""
 
 DEMUXER_OPTIONS = {
     "protocol_whitelist": "file",
@@ -60,12 +61,14 @@ def open_container(path: Path | str) -> InputContainer:
     try:
         return av.open(f"file:{absolute}", mode="r", options=dict(DEMUXER_OPTIONS), metadata_errors="replace")
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise UnreadableVideoError(_why_not_opened(absolute, error)) from error
+        raise UnreadableVideoError(why_no_picture(absolute, _reason(error))) from error
 
 
 def choose_stream(container: InputContainer, path: Path | str) -> VideoStream:
     """The moving-picture stream to read; cover art does not count. Raises NoVideoStreamError."""
     moving = [stream for stream in container.streams.video if not is_cover(stream)]
+    if not moving and has_media_without_index(path):
+        raise UnreadableVideoError(why_no_picture(path, "no stream"))
     if not moving:
         raise NoVideoStreamError(
             f"{path} has no video stream (found: {_found(container)}). Pass a file with video."
@@ -76,7 +79,13 @@ def choose_stream(container: InputContainer, path: Path | str) -> VideoStream:
         raise UnreadableVideoError(
             f"{path}: no decoder for its video codec. Convert it to H.264 in MP4, then pass that file."
         )
-    stream.codec_context.options = dict(DECODER_OPTIONS)
+    context = stream.codec_context
+    if context.width * context.height > MAX_PIXELS:
+        raise UnreadableVideoError(
+            f"{path}: its pictures are {context.width} x {context.height} pixels; at most {MAX_PIXELS:,} pixels "
+            "(8K) are decoded. Scale the video down first."
+        )
+    context.options = dict(DECODER_OPTIONS)
     return stream
 
 
@@ -141,20 +150,21 @@ def _why_not_read(path: str, error: OSError) -> str:
     return f"{path} cannot be read ({error.strerror or error}). Check the disk and the path."
 
 
-def _why_not_opened(path: str, error: Exception) -> str:
+def why_no_picture(path: Path | str, reason: str) -> str:
+    """Message for a file that gave no picture, for a `reason` in words; a cut-off MP4 is recognised as such."""
     size = Path(path).stat().st_size
     if has_media_without_index(path):
         return (
-            f"{path} ({size} bytes) is cut off: its 'moov' part, which says where the pictures are, is missing. "
-            "Copy or download it again; a recording that was interrupted must be repaired first."
+            f"{path} ({size} bytes) is cut off: its 'moov' part, which says where the pictures are, is missing or "
+            "incomplete. Copy or download it again; a recording that was interrupted must be repaired first."
         )
     return (
-        f"{path} ({size} bytes) is not a video that can be read ({_reason(error)}). Accepted containers: "
+        f"{path} ({size} bytes) is not a video that can be read ({reason}). Accepted containers: "
         "MP4/MOV, Matroska/WebM, AVI, MPEG-TS/PS, FLV, Ogg, ASF. Check that it plays, or convert it."
     )
 
 
-def has_media_without_index(path: str) -> bool:
+def has_media_without_index(path: Path | str) -> bool:
     """True for an MP4 whose top-level boxes hold no complete `moov`: the usual mark of a cut-off file."""
     size = Path(path).stat().st_size
     found, position = set(), 0

@@ -16,7 +16,7 @@ from vidfake.types import ByteArray, Region
 from vidfake.video.decoding import Decoder
 from vidfake.video.index import FrameIndex, scan_index
 from vidfake.video.info import VideoInfo, describe, orientation_of
-from vidfake.video.opening import choose_stream, open_container
+from vidfake.video.opening import choose_stream, open_container, why_no_picture
 from vidfake.video.pixels import PixelConverter
 from vidfake.video.sampling import merge_spans
 from vidfake.video.seeking import (
@@ -84,10 +84,8 @@ class VideoReader:
             self._pass = iter(self._decoder)
             self._first = next(self._pass, None)
             if self._first is None:
-                raise UnreadableVideoError(
-                    f"{self.path}: not one frame could be decoded ({self._decoder.errors} errors). "
-                    "The file is damaged or cut off; copy or download it again."
-                )
+                reason = f"not one frame could be decoded, {self._decoder.errors} errors"
+                raise UnreadableVideoError(why_no_picture(self.path, reason))
             _, start_seconds, frame = self._first
             self.info = describe(self._container, self._stream, frame, path=self.path, start_seconds=start_seconds)
             self._converter = PixelConverter(
