@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from vidfake.settings import OptimSettings
+from vidfake.models.detector import Detector, build_detector
+from vidfake.settings import AggregatorSettings, EncoderSettings, ModelSettings, OptimSettings
 from vidfake.train.optim import WeightAverage, parameter_groups, schedule, set_rates
 
 
@@ -27,31 +28,28 @@ def test_schedule_without_warmup_starts_at_one() -> None:
     assert schedule(50, total_steps=10, warmup_fraction=0.0) == pytest.approx(0.0)
 
 
-class Toy(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.encoder = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
-        self.embed = nn.Linear(4, 2)
-        self.frozen = nn.Linear(2, 2).requires_grad_(False)
+def small_detector() -> Detector:
+    settings = ModelSettings(
+        encoder=EncoderSettings(weights="none", input_size=32), aggregator=AggregatorSettings(name="mean")
+    )
+    return build_detector(settings, num_frames=2)
 
 
 def test_every_trained_parameter_is_in_exactly_one_group_with_its_own_rate() -> None:
-    detector, loss = Toy(), nn.Linear(2, 2)
+    detector, loss = small_detector(), nn.Linear(2, 2)
     groups = parameter_groups(detector, loss, OptimSettings(learning_rate=1.0, encoder_learning_rate=0.1))
     found = [id(p) for g in groups for p in g["params"]]  # type: ignore[attr-defined]
-    wanted = [id(p) for m in (detector.encoder, detector.embed, loss) for p in m.parameters()]
-    assert sorted(found) == sorted(wanted)
+    assert sorted(found) == sorted(id(p) for m in (detector, loss) for p in m.parameters())
     by_name = {g["name"]: g for g in groups}
-    assert by_name["encoder"]["params"] == [detector.encoder[0].weight]
     assert by_name["encoder"]["lr"] == 0.1
     assert by_name["new"]["weight_decay"] == 0.05
     assert by_name["new without decay"]["weight_decay"] == 0.0
     assert by_name["loss"]["weight_decay"] == 0.0
+    assert by_name["loss"]["lr"] == OptimSettings().head_learning_rate
 
 
 def test_set_rates_scales_each_group_from_its_base() -> None:
-    detector = Toy()
-    optimizer = torch.optim.AdamW(parameter_groups(detector, nn.Identity(), OptimSettings()))
+    optimizer = torch.optim.AdamW(parameter_groups(small_detector(), nn.Identity(), OptimSettings()))
     set_rates(optimizer, 0.5)
     set_rates(optimizer, 0.25)
     assert all(g["lr"] == pytest.approx(0.25 * g["base_lr"]) for g in optimizer.param_groups)

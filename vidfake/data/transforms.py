@@ -73,7 +73,7 @@ def crop_jitter(*, scale: float = 0.1, shift: float = 0.05, degrees: float = 5.0
 
     def apply(frames: Frames, rng: np.random.Generator) -> Frames:
         height, width = frames.shape[-2:]
-        return F.affine(
+        moved: Frames = F.affine(
             frames,
             angle=float(rng.uniform(-degrees, degrees)),
             translate=[round(rng.uniform(-shift, shift) * width), round(rng.uniform(-shift, shift) * height)],
@@ -81,6 +81,7 @@ def crop_jitter(*, scale: float = 0.1, shift: float = 0.05, degrees: float = 5.0
             shear=[0.0, 0.0],
             interpolation=F.InterpolationMode.BILINEAR,
         )
+        return moved
 
     return apply
 
@@ -100,7 +101,8 @@ def colour(
         frames = F.adjust_brightness(frames, float(rng.uniform(1 - brightness, 1 + brightness)))
         frames = F.adjust_contrast(frames, float(rng.uniform(1 - contrast, 1 + contrast)))
         frames = F.adjust_saturation(frames, float(rng.uniform(1 - saturation, 1 + saturation)))
-        return F.adjust_hue(frames, float(rng.uniform(-hue, hue)))
+        changed: Frames = F.adjust_hue(frames, float(rng.uniform(-hue, hue)))
+        return changed
 
     return _sometimes(probability, "colour", work)
 
@@ -111,7 +113,9 @@ def blur(*, sigma: float = 1.5, probability: float = 0.2) -> Augmentation:
 
     def work(frames: Frames, rng: np.random.Generator) -> Frames:
         strength = float(rng.uniform(0.1, sigma))
-        return F.gaussian_blur(frames, kernel_size=2 * max(1, round(3 * strength)) + 1, sigma=strength)
+        size = 2 * max(1, round(3 * strength)) + 1
+        blurred: Frames = F.gaussian_blur(frames, kernel_size=size, sigma=strength)
+        return blurred
 
     return _sometimes(probability, "blur", work)
 
@@ -146,7 +150,8 @@ def downscale(*, least: float = 0.4, probability: float = 0.3) -> Augmentation:
         height, width = frames.shape[-2:]
         factor = float(rng.uniform(least, 1.0))
         small = F.resize(frames, [max(8, round(height * factor)), max(8, round(width * factor))], antialias=True)
-        return F.resize(small, [height, width], antialias=True)
+        enlarged: Frames = F.resize(small, [height, width], antialias=True)
+        return enlarged
 
     return _sometimes(probability, "downscale", work)
 

@@ -37,7 +37,7 @@ def draw_scene(seed: int, duration_seconds: float) -> Scene:
     rng = generator("demo scene", seed)
     blinks = np.cumsum(rng.uniform(0.8, 2.5, max(1, int(duration_seconds))))
     return Scene(
-        zoom=float(rng.uniform(1.0, 1.6)),
+        zoom=float(rng.uniform(1.3, 1.9)),
         shift=rng.uniform(-0.04, 0.04, 2),
         mirrored=bool(rng.random() < 0.5),
         gain=rng.uniform(0.8, 1.15, 3),
@@ -60,13 +60,14 @@ def animate(
     view = _view(photo, face, scene, width, height)
     picture = cv2.warpAffine(photo, view, (width, height), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT_101)
     landmarks = face.landmarks @ view[:, :2].T + view[:, 2]
-    grid_y, grid_x = np.mgrid[:height, :width].astype(np.float32)
+    fields = _Fields(landmarks, width, height)
     for index in range(num_frames):
-        dx, dy = _displacement(grid_x, grid_y, landmarks, scene, index / frame_rate)
-        moved = cv2.remap(picture, grid_x + dx, grid_y + dy, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        map_x, map_y = fields.at(scene, index / frame_rate)
+        moved = cv2.remap(picture, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         light = 1 + 0.04 * np.sin(2 * np.pi * index / frame_rate / 3 + scene.phase)
-        graded = 255 * np.clip(moved / 255.0 * light, 0, 1) ** scene.gamma * scene.gain
-        frame = np.clip(graded + noise.normal(0, scene.noise, graded.shape), 0, 255).round().astype(np.uint8)
+        levels = 255 * np.clip(np.arange(256) / 255.0 * light, 0, 1)[:, None] ** scene.gamma * scene.gain
+        graded = np.stack([levels[:, c][moved[..., c]] for c in range(3)], axis=-1).astype(np.float32)
+        frame = np.clip(graded + scene.noise * grain(noise, graded.shape), 0, 255).round().astype(np.uint8)
         yield np.ascontiguousarray(frame[:, ::-1]) if scene.mirrored else frame
 
 
@@ -79,24 +80,41 @@ def _view(photo: ByteArray, face: Face, scene: Scene, width: int, height: int) -
     return np.concatenate([np.eye(2) * scale, (target - scale * centre)[:, None]], axis=1)
 
 
-def _displacement(
-    x: FloatArray, y: FloatArray, landmarks: FloatArray, scene: Scene, seconds: float
-) -> tuple[FloatArray, FloatArray]:
-    """Where each output pixel is taken from, relative to itself: (H, W) twice, float32."""
-    right_eye, left_eye, _, right_mouth, left_mouth = landmarks
-    eyes, mouth = (right_eye + left_eye) / 2, (right_mouth + left_mouth) / 2
-    unit = float(np.linalg.norm(left_eye - right_eye))
-    centre = (eyes + mouth) / 2
-    amplitude, period = scene.sway.T
-    sway = amplitude * np.sin(2 * np.pi * seconds / period + scene.phase * np.array([1, 2, 3]))
-    head = np.exp(-((((x - centre[0]) / (2.2 * unit)) ** 2 + ((y - centre[1]) / (2.8 * unit)) ** 2) ** 2))
-    dx = head * (-sway[0] * unit - sway[2] * (y - centre[1]))
-    dy = head * (-sway[1] * unit + sway[2] * (x - centre[0]))
-    opening = scene.speech[0] * unit * max(0.0, np.sin(2 * np.pi * seconds / scene.speech[1])) ** 2
-    near_mouth = np.exp(-(((x - mouth[0]) / (0.55 * unit)) ** 2) - ((y - mouth[1]) / (0.45 * unit)) ** 2)
-    dy = dy - near_mouth * opening * np.tanh((y - mouth[1]) / (0.12 * unit))
-    closing = float(np.exp(-(((scene.blink_seconds - seconds) / 0.07) ** 2)).max())
-    for eye in (right_eye, left_eye):
-        near_eye = np.exp(-(((x - eye[0]) / (0.22 * unit)) ** 2) - ((y - eye[1]) / (0.13 * unit)) ** 2)
-        dy = dy + near_eye * closing * 1.2 * (y - eye[1])
-    return dx.astype(np.float32), dy.astype(np.float32)
+def grain(rng: np.random.Generator, shape: tuple[int, ...]) -> FloatArray:
+    """Standard normal noise in float32."""
+    return rng.standard_normal(shape, dtype=np.float32)
+
+
+class _Fields:
+    """The parts of the displacement field that do not change with time, (H, W) float32 each."""
+
+    def __init__(self, landmarks: FloatArray, width: int, height: int) -> None:
+        self.y, self.x = np.mgrid[:height, :width].astype(np.float32)
+        right_eye, left_eye, _, right_mouth, left_mouth = landmarks
+        mouth = (right_mouth + left_mouth) / 2
+        self.unit = float(np.linalg.norm(left_eye - right_eye))
+        centre = ((right_eye + left_eye) / 2 + mouth) / 2
+        distance = self._ellipse(centre, 2.2, 2.8)
+        head = np.exp(-(distance**2))
+        self.head = head
+        self.head_x, self.head_y = head * (self.x - centre[0]), head * (self.y - centre[1])
+        opening = np.exp(-self._ellipse(mouth, 0.55, 0.45))
+        self.mouth = opening * np.tanh((self.y - mouth[1]) / (0.12 * self.unit))
+        lids = [np.exp(-self._ellipse(eye, 0.22, 0.13)) * (self.y - eye[1]) for eye in (right_eye, left_eye)]
+        self.eyes = 1.2 * (lids[0] + lids[1])
+
+    def _ellipse(self, centre: FloatArray, x_radius: float, y_radius: float) -> FloatArray:
+        """Squared distance from `centre` in radii given in eye distances."""
+        x, y = (self.x - centre[0]) / (x_radius * self.unit), (self.y - centre[1]) / (y_radius * self.unit)
+        return np.asarray(x * x + y * y, np.float32)
+
+    def at(self, scene: Scene, seconds: float) -> tuple[FloatArray, FloatArray]:
+        """Where each output pixel is taken from at that time: x and y, (H, W) float32 each."""
+        amplitude, period = scene.sway.T
+        sway = amplitude * np.sin(2 * np.pi * seconds / period + scene.phase * np.array([1, 2, 3]))
+        opening = scene.speech[0] * self.unit * max(0.0, np.sin(2 * np.pi * seconds / scene.speech[1])) ** 2
+        closing = float(np.exp(-(((scene.blink_seconds - seconds) / 0.07) ** 2)).max())
+        dx = -sway[0] * self.unit * self.head - sway[2] * self.head_y
+        dy = -sway[1] * self.unit * self.head + sway[2] * self.head_x
+        dy = dy - opening * self.mouth + closing * self.eyes
+        return (self.x + dx).astype(np.float32), (self.y + dy).astype(np.float32)

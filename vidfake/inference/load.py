@@ -16,6 +16,7 @@ from vidfake.inference.verdict import Thresholds
 from vidfake.losses import EmbeddingLoss
 from vidfake.losses.combine import build_loss
 from vidfake.losses.readout import Readout, default_readout, load_readout
+from vidfake.metrics.calibration import Calibration
 from vidfake.models.checkpoint import LoadedCheckpoint, load_checkpoint
 
 
@@ -28,7 +29,12 @@ class LoadedDetector:
     loss: EmbeddingLoss
     readout_name: str
     scorer: Scorer
+    calibration: Calibration | None
     thresholds: Thresholds | None
+
+    def probability(self, video_score: float) -> float | None:
+        """Probability of fake at even odds, or None where the score was never calibrated."""
+        return None if self.calibration is None else float(self.calibration([video_score])[0])
 
 
 def load_detector(
@@ -56,12 +62,14 @@ def load_detector(
     loss.to(device).eval()
     selected = name == (checkpoint.extra.get("readout") or default_readout(loss))
     thresholds = checkpoint.extra.get("thresholds") if selected else None
+    calibration = checkpoint.calibration if selected else None
     return LoadedDetector(
         name=config.name,
         checkpoint=checkpoint,
         loss=loss,
         readout_name=name,
         scorer=Scorer(checkpoint.detector, chosen, device=device),
+        calibration=None if calibration is None else Calibration.from_state(calibration),
         thresholds=None if thresholds is None else Thresholds.from_json(thresholds),
     )
 

@@ -29,10 +29,10 @@ from vidfake.settings import RunConfig
 from vidfake.train.batches import Feeder, build_feeder
 from vidfake.train.data import RunData, build_data
 from vidfake.train.distributed import World, world
-from vidfake.train.loop import Fit, Metrics
 from vidfake.train.log import RunLog
+from vidfake.train.loop import Fit, Metrics
 from vidfake.train.module import TrainingModule
-from vidfake.train.selection import fit_verdict
+from vidfake.train.selection import fit_calibration_of, fit_thresholds
 from vidfake.train.state import Progress
 from vidfake.train.stop import StopRequest
 
@@ -67,8 +67,8 @@ def with_store_settings(config: RunConfig) -> RunConfig:
 def train_run(config: RunConfig, *, resume: bool = False, report: Report | None = None) -> RunResult:
     """Train as `config` says and write the run folder.
 
-    Raises ConfigError for a folder that already holds a run (unless `resume`), InterruptedRunError when stopped by a
-    signal (the state is saved), and whatever is wrong with store, model or loss before the first step.
+    Raises ConfigError for a folder that already holds a run (unless `resume`), InterruptedRunError when stopped by
+    a signal (the state is saved), and whatever is wrong with store, model or loss before the first step.
     """
     report = report or (lambda stage, done, total: None)
     folder = run_folder(config)
@@ -118,7 +118,7 @@ class _Run:
             task=config.loss.task,
             frame_loss_weight=config.model.frame_loss_weight,
         ).to(here.device)
-        self.feeder: Feeder = build_feeder(config, self.data, self.detector, self.loss, here, report)
+        self.feeder: Feeder = build_feeder(config, self.data, self.loss, here)
         self.fitted: dict[str, Readout] = {}
 
     def train(self, stop: StopRequest, resume: bool) -> Progress:
@@ -208,13 +208,14 @@ class _Run:
         table = self._predict(readouts.get(chosen) or build_readout(chosen, loss=self.loss))
         table.write(self.folder / SCORES_FILE)
         metrics: dict[str, Any] = {**best.metrics, **level_metrics(table, self.config)}
-        calibration, thresholds = fit_verdict(table, self.config.score)
+        calibration = fit_calibration_of(table, self.config.score)
+        thresholds = fit_thresholds(table, self.config.score)
         self._save(
             "best",
             readouts,
             metrics=metrics,
-            calibration=calibration,
-            extra={"readout": chosen, "thresholds": thresholds},
+            calibration=None if calibration is None else calibration.to_state(),
+            extra={"readout": chosen, "thresholds": None if thresholds is None else thresholds.to_json()},
         )
         write_json(
             self.folder / RESULT_FILE,
@@ -233,7 +234,7 @@ def level_metrics(table: ScoreTable, config: RunConfig) -> Metrics:
     metrics: Metrics = {"coverage": float((table.status == "ok").mean())}
     levels = score_levels(table, config.score)
     for name in ("frame", "frames_averaged", "clip", "video"):
-        rows = levels.get(name)  # type: ignore[call-overload]
+        rows = levels.get(name)
         try:
             metrics[f"{name}_auc"] = None if rows is None else auc(rows.scores, rows.labels)
         except UndefinedMetricError:

@@ -1,0 +1,157 @@
+"""A training run: it learns, it selects on validation, it resumes to the last bit, and it says what is wrong."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from toy_runs import toy_config, write_toy_store
+
+from vidfake.errors import ConfigError, SamplerError
+from vidfake.inference.load import load_detector
+from vidfake.models.checkpoint import load_checkpoint
+from vidfake.scores import ScoreTable
+from vidfake.settings import DataSettings, LossSettings, RunConfig, SamplerSettings
+from vidfake.train.loop import InterruptedRunError
+from vidfake.train.run import train_run
+
+
+def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    loaded = load_checkpoint(checkpoint)
+    return {**loaded.detector.state_dict(), **{f"loss.{k}": v for k, v in loaded.loss_state.items()}}
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+@pytest.fixture(scope="module")
+def finished(toy_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunConfig, Path]:
+    """One undisturbed run of four epochs."""
+    config = toy_config(toy_store, tmp_path_factory.mktemp("runs"))
+    config = replace(config, optim=replace(config.optim, epochs=4))
+    return config, train_run(config).folder
+
+
+def test_a_run_learns_and_leaves_what_it_promises(finished: tuple[RunConfig, Path]) -> None:
+    _, folder = finished
+    result = json.loads((folder / "result.json").read_text())
+    assert result["validation"]["video_auc"] > 0.95
+    assert result["validation"]["frame_auc"] > 0.9
+    assert result["validation"]["coverage"] == pytest.approx(12 / 13), "a video without a face is not forgotten"
+    log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    steps = [line["step"] for line in log if line["kind"] == "train"]
+    assert steps == list(range(1, len(steps) + 1))
+    assert [line["epoch"] for line in log if line["kind"] == "validation"] == [1, 2, 3, 4]
+    table = ScoreTable.read(folder / "validation.jsonl")
+    assert len(table) == 13
+    assert set(table.split) == {"validation"}
+    detector = load_detector(folder / "best.vidfake")
+    assert detector.calibration is not None
+    assert detector.checkpoint.class_names == ("real", "mouth", "swap")
+    for readout in ("native", "prototype", "probe", "knn"):
+        assert load_detector(folder / "best.vidfake", readout=readout).readout_name == readout
+
+
+def test_a_stopped_and_resumed_run_gives_the_same_weights_bit_for_bit(
+    finished: tuple[RunConfig, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, folder = finished
+    config = replace(config, out=str(tmp_path))
+    stop_at = [5]  # the middle of the second epoch
+
+    def request(stage: str, done: int, total: int | None) -> None:
+        if stage.startswith("epoch"):
+            stop_at[0] -= 1
+            if stop_at[0] == 0:
+                import os
+                import signal
+
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(InterruptedRunError, match=r"SIGTERM .* --resume") as caught:
+        train_run(config, report=request)
+    assert caught.value.exit_code == 130
+    assert not (tmp_path / "toy" / "result.json").exists()
+    torch.manual_seed(999)
+    resumed = train_run(config, resume=True).folder
+    assert same(weights(resumed / "best.vidfake"), weights(folder / "best.vidfake"))
+    assert same(weights(resumed / "last.vidfake"), weights(folder / "last.vidfake"))
+    steps = [
+        json.loads(line)["step"] for line in (resumed / "log.jsonl").read_text().splitlines() if '"train"' in line
+    ]
+    assert steps == list(range(1, len(steps) + 1)), "no step twice, none left out"
+
+
+def test_shuffled_labels_cannot_be_learnt(tmp_path: Path) -> None:
+    store = write_toy_store(tmp_path / "store", shuffled=True)
+    config = toy_config(store, tmp_path)
+    result = train_run(config)
+    assert result.metrics["video_auc"] < 0.9
+
+
+def test_all_the_extras_of_training_at_once(toy_store: Path, tmp_path: Path) -> None:
+    """SAM, averaged weights, bfloat16, attribution, fakes made on the fly, a P×K sampler, augmentation."""
+    config = toy_config(
+        toy_store,
+        tmp_path,
+        loss=LossSettings(name="arcface + 0.01*center", task="manipulation"),
+        data=DataSettings(
+            store=str(toy_store),
+            augment=("flip", "time_mask"),
+            workers=0,
+            makers=("self_blend",),
+            sampler=SamplerSettings(name="pk", options={"classes_per_batch": 4, "clips_per_class": 2}),
+        ),
+    )
+    optim = replace(config.optim, epochs=1, sam_rho=0.05, ema_decay=0.9, autocast="bfloat16")
+    result = train_run(replace(config, optim=optim))
+    assert load_checkpoint(result.checkpoint).class_names == ("real", "mouth", "self_blend", "swap")
+    assert result.metrics["video_auc"] is not None
+
+
+def test_accumulated_batches_take_fewer_steps(toy_store: Path, tmp_path: Path) -> None:
+    config = toy_config(toy_store, tmp_path)
+    config = replace(config, optim=replace(config.optim, epochs=1, accumulate=2, batch_size=4))
+    folder = train_run(config).folder
+    log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert sum(line["kind"] == "train" for line in log) == 4  # 16 real clips, 2 per batch, 2 batches per step
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"data": DataSettings(store="")}, ConfigError, "data.store is empty"),
+        ({"data": {"train_split": "nope"}}, ConfigError, "splits are"),
+        ({"data": {"validation_split": "train"}}, ConfigError, "both 'train'"),
+        ({"optim": {"sam_rho": 0.1, "accumulate": 2}}, ConfigError, "accumulate must be 1"),
+        ({"loss": LossSettings(name="supcon", task="manipulation")}, SamplerError, "classes_per_batch"),
+        ({"name": "../x"}, ConfigError, "plain folder name"),
+    ],
+)
+def test_what_cannot_be_is_said_before_the_first_step(
+    toy_store: Path, tmp_path: Path, changes: dict[str, object], error: type[Exception], words: str
+) -> None:
+    config = toy_config(toy_store, tmp_path)
+    for key, value in changes.items():
+        new = replace(getattr(config, key), **value) if isinstance(value, dict) else value
+        config = replace(config, **{key: new})
+    with pytest.raises(error, match=words):
+        train_run(config)
+
+
+def test_a_folder_with_a_run_is_not_overwritten(finished: tuple[RunConfig, Path]) -> None:
+    config, _ = finished
+    with pytest.raises(ConfigError, match="already holds a run"):
+        train_run(config)
+
+
+def test_a_run_with_other_settings_is_not_resumed(finished: tuple[RunConfig, Path]) -> None:
+    from vidfake.errors import CheckpointError
+
+    config, _ = finished
+    with pytest.raises(CheckpointError, match="other settings"):
+        train_run(replace(config, seed=1), resume=True)
