@@ -102,8 +102,8 @@ class AdaFace(MarginHead):
             self.norm_mean.copy_(mean)
             self.norm_deviation.copy_(deviation)
         else:
-            self.norm_mean.lerp_(mean.float(), 1.0 - self.momentum)
-            self.norm_deviation.lerp_(deviation.float(), 1.0 - self.momentum)
+            self.norm_mean.lerp_(mean.to(self.norm_mean), 1.0 - self.momentum)
+            self.norm_deviation.lerp_(deviation.to(self.norm_deviation), 1.0 - self.momentum)
 
 
 def _mean_and_deviation(norms: Tensor) -> tuple[Tensor, Tensor]:
