@@ -18,6 +18,14 @@ Form = Literal["euclidean", "cosine"]
 Update = Literal["delta", "gradient"]
 
 
+@torch.no_grad()
+def sums_by_centre(points: Tensor, index: Tensor, num_centres: int) -> tuple[Tensor, Tensor]:
+    """Sum of the points of each centre (K, E) and their number (K, 1), over all processes."""
+    member = nn.functional.one_hot(index, num_centres).to(points.dtype)
+    both = all_reduce_sum(torch.cat([member.T @ points, member.sum(0)[:, None]], dim=1))
+    return both[:, :-1], both[:, -1:]
+
+
 @LOSSES.register(
     "center",
     source="Wen et al. 2016, https://doi.org/10.1007/978-3-319-46478-7_31",
@@ -112,12 +120,10 @@ class Center(EmbeddingLoss):
 
     @torch.no_grad()
     def _sums(self, z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Sum of the clips of each centre (K, E) and their number (K, 1), over all processes."""
         index, has_centre = self._centre_of(y)
         points = unit_rows(z) if self.form == "cosine" else z
-        member = nn.functional.one_hot(index, len(self.centres)).to(z.dtype) * has_centre[:, None]
-        both = all_reduce_sum(torch.cat([member.T @ points, member.sum(0)[:, None]], dim=1))
-        return both[:, :-1].to(self.centres.dtype), both[:, -1:].to(self.centres.dtype)
+        sums, counts = sums_by_centre(points[has_centre], index[has_centre], len(self.centres))
+        return sums.to(self.centres.dtype), counts.to(self.centres.dtype)
 
     @torch.no_grad()
     def _meet(self, z: Tensor, y: Tensor) -> None:

@@ -39,6 +39,11 @@ def gather_with_gradient(values: Tensor) -> Tensor:
     return gathered
 
 
+def whole_batch(z: Tensor, y: Tensor, *, training: bool) -> tuple[Tensor, Tensor]:
+    """Embeddings (with gradient) and labels of all processes while training, else those of this one."""
+    return (gather_with_gradient(z), gather_plain(y)) if training else (z, y)
+
+
 def all_reduce_sum(values: Tensor) -> Tensor:
     """Sum over processes, without gradient."""
     total = values.detach().clone()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vidfake.errors import LossInputError
 from vidfake.losses.base import LOSSES, LossContext, SearchSpace
+from vidfake.losses.distributed import whole_batch
 from vidfake.losses.options import check_range
 from vidfake.losses.pairs import PairLoss, Pairs
 
@@ -88,7 +89,7 @@ class CrossBatchMemory(PairLoss):
         return inner
 
     def _total(self, z: Tensor, y: Tensor, context: LossContext) -> Tensor:
-        z, y = self.whole_batch(z, y)
+        z, y = whole_batch(z, y, training=self.training)
         if not self.training or context.progress < self.start_progress:
             return self.loss.of_pairs(Pairs.of(z, y))
         clips, labels = self._remembered(without_newest=context.repeated)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vidfake.losses.angular import unit_rows
 from vidfake.losses.base import EmbeddingLoss, LossContext, LossNeeds
-from vidfake.losses.distributed import gather_plain, gather_with_gradient
+from vidfake.losses.distributed import whole_batch
 
 
 def cosines(a: Tensor, b: Tensor) -> Tensor:
@@ -108,13 +108,7 @@ class PairLoss(EmbeddingLoss, ABC):
         """Scalar loss of the pairs."""
 
     def _total(self, z: Tensor, y: Tensor, context: LossContext) -> Tensor:
-        return self.of_pairs(Pairs.of(*self.whole_batch(z, y)))
-
-    def whole_batch(self, z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Embeddings and labels of all processes while training, else those of this one."""
-        if not self.training:
-            return z, y
-        return gather_with_gradient(z), gather_plain(y)
+        return self.of_pairs(Pairs.of(*whole_batch(z, y, training=self.training)))
 
 
 class AnchorLoss(PairLoss):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vidfake.losses.angular import unit_rows
 from vidfake.losses.base import LOSSES, EmbeddingLoss, LossContext, LossNeeds, SearchSpace
-from vidfake.losses.distributed import gather_plain, gather_with_gradient
+from vidfake.losses.distributed import whole_batch
 from vidfake.losses.options import check_range
 from vidfake.losses.pairs import mean_where
 
@@ -60,8 +60,7 @@ class SingleCenter(EmbeddingLoss):
             return self._from_centre(z)
 
     def _total(self, z: Tensor, y: Tensor, context: LossContext) -> Tensor:
-        if self.training:
-            z, y = gather_with_gradient(z), gather_plain(y)
+        z, y = whole_batch(z, y, training=self.training)
         d, real = self._from_centre(z), y == 0
         mean_real, mean_fake = mean_where(d, real), mean_where(d, ~real)
         margin = self.margin if self.unit_norm else self.margin * math.sqrt(self.embedding_dim)
