@@ -369,3 +369,17 @@ def test_a_file_that_was_cut_off_gives_what_is_there(make_video: MakeVideo, sett
     assert any("ends before" in warning for warning in result.warnings)
     assert 20 < result.num_frames_decoded < 74
     assert len(clips) >= 1
+
+
+def test_joined_recordings_are_seen_to_their_end(make_video: MakeVideo, settings: ExtractSettings) -> None:
+    # the second half's timestamps begin anew, so packet times do not say when its frames are shown
+    first = make_video(lambda t: [Disc(100, 100, 30, RED)], seconds=1.2, name="first.ts")
+    second = make_video(
+        lambda t: [Disc(100, 100, 30, GREEN)], seconds=1.2, ground_at=lambda t: 200, name="second.ts"
+    )
+    joined = first.with_name("joined.ts")
+    joined.write_bytes(first.read_bytes() + second.read_bytes())
+    result, clips = run(joined, replace(settings, clip_interval_seconds=0.4))
+    assert result.num_frames_decoded >= 58
+    assert [colours(clip) for clip in clips if clip.clip_index == 0] == [{RED}, {GREEN}]
+    assert len(clips) >= 4
