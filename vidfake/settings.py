@@ -18,7 +18,8 @@ class ExtractSettings:
 
     detector: Literal["yunet", "dlib-hog", "dlib-hog-5pt"] = "yunet"
     detector_weights: str | None = None  # a YuNet ONNX file of the user's own
-    detect_interval_seconds: float = 0.2  # a detection at least this often, and at every shot's start and end
+    detect_interval_seconds: float = 0.1  # in clip windows a detection at least this often
+    scan_interval_seconds: float = 0.4  # elsewhere, to follow faces; and at every shot's start and end
     detect_max_side: int = 640  # pixels; the frame is scaled down to this for detection only
     min_confidence: float = 0.6  # of any detection that is used
     start_confidence: float = 0.8  # of a detection that begins a track; fainter ones only go on with one
@@ -48,6 +49,7 @@ class ExtractSettings:
             f"jpeg_quality is {self.jpeg_quality}; 50 to 100, or 0 for PNG",
         )
         _check(self.detect_interval_seconds > 0, "detect_interval_seconds must be above 0")
+        _check(self.scan_interval_seconds > 0, "scan_interval_seconds must be above 0")
         _check(self.detect_max_side >= 32, f"detect_max_side is {self.detect_max_side}; at least 32 pixels")
         _check(0 < self.min_confidence <= 1, f"min_confidence is {self.min_confidence}; above 0, at most 1")
         _check(0 <= self.start_confidence <= 1, f"start_confidence is {self.start_confidence}; 0 to 1")
