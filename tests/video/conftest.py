@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -104,3 +106,26 @@ def _fill(target: Any, plane: np.ndarray[Any, Any]) -> None:
     rows = np.frombuffer(target, np.uint8).reshape(-1, target.line_size)
     data = np.ascontiguousarray(plane).view(np.uint8).reshape(len(plane), -1)
     rows[: len(data), : data.shape[1]] = data
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", 8 + len(content)) + kind + content
+
+
+def replace_box(data: bytes, path: list[bytes], new: bytes) -> bytes:
+    """`data` (a sequence of boxes) with the box at `path` replaced and the sizes around it mended."""
+    position = 0
+    while position < len(data):
+        size = int.from_bytes(data[position : position + 4], "big")
+        if data[position + 4 : position + 8] == path[0]:
+            content = data[position + 8 : position + size]
+            inner = new if len(path) == 1 else box(path[0], replace_box(content, path[1:], new))
+            return data[:position] + inner + data[position + size :]
+        position += size
+    raise AssertionError(f"no box {path[0]!r}")
+
+
+@pytest.fixture
+def boxes() -> SimpleNamespace:
+    """MP4 surgery: ``boxes.box(kind, content)`` and ``boxes.replace(data, [b"moov", ...], new_box)``."""
+    return SimpleNamespace(box=box, replace=replace_box)

@@ -265,24 +265,7 @@ def test_a_session_description_opens_no_port(tmp_path: Path) -> None:
     assert len(finished) == 2, "opening waits for a network stream"
 
 
-def box(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", 8 + len(content)) + kind + content
-
-
-def replace_box(data: bytes, path: list[bytes], new: bytes) -> bytes:
-    """`data` (a sequence of boxes) with the box at `path` replaced and the sizes around it mended."""
-    position = 0
-    while position < len(data):
-        size = int.from_bytes(data[position : position + 4], "big")
-        if data[position + 4 : position + 8] == path[0]:
-            content = data[position + 8 : position + size]
-            inner = new if len(path) == 1 else box(path[0], replace_box(content, path[1:], new))
-            return data[:position] + inner + data[position + size :]
-        position += size
-    raise AssertionError(f"no box {path[0]!r}")
-
-
-def alias_to(target: Path) -> bytes:
+def alias_to(box: Callable[[bytes, bytes], bytes], target: Path) -> bytes:
     """A QuickTime data reference that names another file."""
     name = str(target).encode()
     record = (
@@ -299,15 +282,16 @@ def alias_to(target: Path) -> bytes:
 
 
 def test_pictures_in_another_file_are_not_fetched(
-    make_video: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    make_video: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, boxes: Any
 ) -> None:
     victim = make_video("victim.mov", 5)
     data = victim.read_bytes()
     moov = data[data.index(b"moov") - 4 :]
     moov = moov[: int.from_bytes(moov[:4], "big")]
-    moov = replace_box(moov, [b"moov", b"trak", b"mdia", b"minf", b"dinf", b"dref"], alias_to(victim))
+    place = [b"moov", b"trak", b"mdia", b"minf", b"dinf", b"dref"]
+    moov = boxes.replace(moov, place, alias_to(boxes.box, victim))
     attack = victim.with_name("attack.mov")
-    attack.write_bytes(box(b"ftyp", b"qt  \0\0\0\0qt  ") + moov)
+    attack.write_bytes(boxes.box(b"ftyp", b"qt  \0\0\0\0qt  ") + moov)
     refused(attack)
 
     monkeypatch.setattr(

@@ -8,12 +8,13 @@ import threading
 from collections import OrderedDict
 from typing import Any
 
+import av.error
 import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
-from vidfake.errors import UsageError
+from vidfake.errors import UnreadableVideoError, UsageError
 from vidfake.types import ByteArray, Region
 from vidfake.video.colour import ColourRule, bit_depth, colour_rule
 from vidfake.video.orientation import Orientation
@@ -66,10 +67,8 @@ class PixelConverter:
     def luma_thumbnail(self, frame: VideoFrame) -> ByteArray:
         """(36, 64) uint8; see `DecodedFrame.luma_thumbnail`."""
         if not _has_luma_plane(frame):
-            with self._lock:
-                gray = self._scaler("gray", frame.format.name, frame.width, frame.height).reformat(
-                    frame, width=THUMBNAIL_WIDTH, height=THUMBNAIL_HEIGHT, format="gray", threads=1
-                )
+            key = ("gray", frame.format.name, frame.width, frame.height)
+            gray = self._reformat(key, frame, (THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT), "gray")
             samples: ByteArray = _plane(gray, 0, 1, 1).copy()
             return samples
         depth = bit_depth(frame.format)
@@ -97,11 +96,37 @@ class PixelConverter:
             horizontal, vertical = _chroma_steps(frame)
             x0, x1 = _widened(region.x, region.width, _round_up(frame.width, horizontal))
             y0, y1 = _widened(region.y, region.height, _round_up(frame.height, vertical))
-            rgb = self._scaled(_cropped(frame, x0, y0, x1, y1), rule, (x1 - x0, y1 - y0))
+            part = self._cropped(frame, x0, y0, x1, y1)
+            rgb = self._scaled(part, rule, (x1 - x0, y1 - y0))
         else:
             rgb = self._scaled(frame, rule, self.size)
         top, left = region.y - y0, region.x - x0
         return rgb[top : top + region.height, left : left + region.width]
+
+    def _cropped(self, frame: VideoFrame, x0: int, y0: int, x1: int, y1: int) -> VideoFrame:
+        """A copy of part of a frame, all planes; corners are multiples of the chroma steps.
+
+        x1 and y1 may lie in the chroma sample that sticks out of a picture of odd size: luma is repeated there.
+        """
+        name, size = frame.format.name, (x1 - x0, y1 - y0)
+        if size == (frame.width, frame.height):
+            return frame
+        # scaled only to get a frame that keeps the declared colours and chroma position; its samples are replaced
+        key = ("part", name, frame.width, frame.height, size)
+        part = self._reformat(key, frame, size, name, interpolation=Interpolation.POINT)
+        sample_bytes = 1 if bit_depth(frame.format) <= 8 else 2
+        for index, target in enumerate(part.planes):
+            samples = sum(component.plane == index for component in frame.format.components)
+            across, down = round(size[0] / target.width), round(size[1] / target.height)
+            left, top = x0 // across * samples, y0 // down
+            source = _plane(frame, index, samples, sample_bytes)
+            source = source[top : top + target.height, left : left + target.width * samples]
+            rows, columns = source.shape
+            view = _plane(part, index, samples, sample_bytes)
+            view[:rows, :columns] = source
+            view[:rows, columns:] = view[:rows, columns - 1 : columns]
+            view[rows:] = view[rows - 1]
+        return part
 
     def _scaled(self, frame: VideoFrame, rule: ColourRule, size: tuple[int, int]) -> ByteArray:
         """RGB of the whole frame at `size`, in one pass of swscale."""
@@ -109,26 +134,30 @@ class PixelConverter:
         if rule.matrix is not None and not frame.format.is_rgb:
             options["src_colorspace"] = rule.matrix
             options["src_color_range"] = ColorRange.JPEG if rule.full_range else ColorRange.MPEG
-        with self._lock:
-            converted = self._scaler(frame.format.name, frame.width, frame.height, size).reformat(
-                frame,
-                width=size[0],
-                height=size[1],
-                format="rgb24",
-                dst_color_range=ColorRange.JPEG,
-                interpolation=_INTERPOLATION,
-                threads=1,
-                **options,
-            )
+        key = (frame.format.name, frame.width, frame.height, size)
+        converted = self._reformat(
+            key, frame, size, "rgb24", dst_color_range=ColorRange.JPEG, interpolation=_INTERPOLATION, **options
+        )
         return _plane(converted, 0, 3, 1).reshape(size[1], size[0], 3)
 
-    def _scaler(self, *key: object) -> VideoReformatter:
-        """One swscale context per kind of conversion: setting one up costs as much as using it."""
-        scaler = self._scalers.pop(key, None) or VideoReformatter()
-        self._scalers[key] = scaler
-        if len(self._scalers) > _KEPT_SCALERS:
-            self._scalers.popitem(last=False)
-        return scaler
+    def _reformat(
+        self, key: tuple[object, ...], frame: VideoFrame, size: tuple[int, int], pixel_format: str, **options: Any
+    ) -> VideoFrame:
+        """swscale, with one context per `key`: setting one up costs as much as using it."""
+        with self._lock:
+            scaler = self._scalers.pop(key, None) or VideoReformatter()
+            self._scalers[key] = scaler
+            if len(self._scalers) > _KEPT_SCALERS:
+                self._scalers.popitem(last=False)
+            try:
+                return scaler.reformat(
+                    frame, width=size[0], height=size[1], format=pixel_format, threads=1, **options
+                )
+            except av.error.FFmpegError as error:
+                raise UnreadableVideoError(
+                    f"a {frame.width} x {frame.height} picture in the pixel format {frame.format.name} cannot be "
+                    f"shown ({error.strerror}). Convert the video to H.264 in yuv420p."
+                ) from error
 
 
 _FULL_FROM_LIMITED: ByteArray = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
@@ -199,25 +228,3 @@ def _has_luma_plane(frame: VideoFrame) -> bool:
 def _can_crop(frame: VideoFrame) -> bool:
     fmt = frame.format
     return _has_luma_plane(frame) or (bool(fmt.is_planar) and bool(fmt.is_rgb) and bit_depth(fmt) <= 16)
-
-
-def _cropped(frame: VideoFrame, x0: int, y0: int, x1: int, y1: int) -> VideoFrame:
-    """A copy of part of a frame, all planes; corners are multiples of the chroma steps.
-
-    x1 and y1 may lie in the chroma sample that sticks out of a picture of odd size: luma is repeated there.
-    """
-    fmt = frame.format
-    sample_bytes = 1 if bit_depth(fmt) <= 8 else 2
-    part = VideoFrame(x1 - x0, y1 - y0, fmt.name)
-    for index, target in enumerate(part.planes):
-        samples = sum(component.plane == index for component in fmt.components)
-        across = round((x1 - x0) / target.width)
-        down = round((y1 - y0) / target.height)
-        left, top = x0 // across * samples, y0 // down
-        source = _plane(frame, index, samples, sample_bytes)
-        source = source[top : top + target.height, left : left + target.width * samples]
-        view = _plane(part, index, samples, sample_bytes)
-        view[: source.shape[0], : source.shape[1]] = source
-        view[: source.shape[0], source.shape[1] :] = view[: source.shape[0], source.shape[1] - 1 : source.shape[1]]
-        view[source.shape[0] :] = view[source.shape[0] - 1]
-    return part
