@@ -42,7 +42,7 @@ def test_reals_come_from_ffpp_c23(deeper_tree: Path, ffpp_tree: Path) -> None:
     fake, real = rows["end_to_end/000_M101"], rows["real/000"]
     assert real.path == str(ffpp_tree / "original_sequences/youtube/c23/videos/000.mp4")
     assert (real.label, real.split, fake.split) == (0, "test", "test")
-    assert fake.source_id == real.source_id == "ffpp/000-003"  # the name that FaceForensics++ itself uses
+    assert fake.source_id == real.source_id == "ffpp/000"  # 003 has no part in it
     assert fake.pair_id == real.pair_id
     assert fake.identity == "ffpp/000;deeperforensics/M101"
     assert (fake.extra["ffpp_split"], rows["end_to_end/054_W004"].extra["ffpp_split"]) == ("test", "train")
