@@ -55,7 +55,12 @@ def make_video(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def settings() -> ExtractSettings:
-    """Small crops, short clips."""
+    """Small crops, short clips, and the same detection interval everywhere."""
     return ExtractSettings(
-        crop_size=64, num_frames=8, clip_interval_seconds=0.8, min_face_pixels=10, jpeg_quality=95
+        crop_size=64,
+        num_frames=8,
+        clip_interval_seconds=0.8,
+        min_face_pixels=10,
+        detect_interval_seconds=0.2,
+        scan_interval_seconds=0.2,
     )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -342,6 +343,23 @@ def test_a_leap_is_followed_by_a_closer_look(make_video: MakeVideo, settings: Ex
     (dense,) = run(path, replace(settings, detect_interval_seconds=0.04))[0].tracks
     assert np.abs(track.boxes - dense.boxes).max() < 3
     assert track.detected.sum() < 0.5 * len(dense.detected)
+
+
+def test_faces_are_looked_for_densely_in_windows_and_sparsely_between(
+    make_video: MakeVideo, settings: ExtractSettings
+) -> None:
+    path = make_video(lambda t: [Disc(100, 100, 30)], seconds=4.0)
+    dense = replace(settings, detect_interval_seconds=0.08, scan_interval_seconds=0.6, clip_interval_seconds=1.8)
+    result, clips = run(path, dense)
+    seen = result.tracks[0].pts_seconds[result.tracks[0].detected]
+    spans = [(clip.pts_seconds[0], clip.pts_seconds[-1]) for clip in clips]
+    assert len(spans) == 3
+    for first, last in spans:
+        within = seen[(seen >= first) & (seen <= last)]
+        assert (within[0], within[-1]) == (first, last)
+        assert np.diff(within).max() < 0.081
+    between = [np.diff(seen[(seen >= a[1]) & (seen <= b[0])]) for a, b in pairwise(spans)]
+    assert all(steps.mean() > 0.3 and steps.max() < 0.601 for steps in between)
 
 
 def test_timings_name_every_stage(make_video: MakeVideo, settings: ExtractSettings) -> None:

@@ -15,7 +15,7 @@ from vidfake.settings import ExtractSettings
 from vidfake.types import Face
 
 SETTINGS = ExtractSettings()
-STEP = SETTINGS.detect_interval_seconds
+STEP = 0.2
 
 
 def follow(

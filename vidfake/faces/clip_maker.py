@@ -23,6 +23,7 @@ from vidfake.video.reader import DecodedFrame
 class _Window:
     """Frames planned for one stretch of video; those that were decoded are held."""
 
+    first_seconds: float
     last_seconds: float
     frames: list[DecodedFrame] = field(default_factory=list)
 
@@ -47,7 +48,7 @@ class ClipMaker:
         self._bounds = bounds
         self._stopwatch = stopwatch
         self._on_clip = on_clip
-        self._windows = deque(_Window(float(times[-1])) for times in windows)
+        self._windows = deque(_Window(float(times[0]), float(times[-1])) for times in windows)
         self._windows_of: dict[int, list[_Window]] = {}
         self._edges: set[int] = set()
         for window, times in zip(self._windows, windows, strict=True):
@@ -66,6 +67,10 @@ class ClipMaker:
     def is_edge(self, pts_seconds: float) -> bool:
         """True for the first and last frame of a window: faces should be known there, not interpolated."""
         return _key(pts_seconds) in self._edges
+
+    def is_inside(self, pts_seconds: float) -> bool:
+        """True within any window that is still to be cut."""
+        return any(w.first_seconds <= pts_seconds <= w.last_seconds for w in self._windows)
 
     def add(self, frame: DecodedFrame) -> None:
         """Hold the frame if a window needs it."""

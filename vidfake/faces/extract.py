@@ -22,7 +22,7 @@ from vidfake.video.reader import DecodedFrame, VideoInfo, VideoReader, open_vide
 from vidfake.video.shots import ShotDetector
 
 CLOSER_LOOKS = 4
-"""Where faces come, go or move fast, up to so many detections are made per `detect_interval_seconds`."""
+"""Where faces come, go or move fast, up to so many detections are made per interval."""
 
 _EPSILON_SECONDS = 1e-6
 
@@ -105,9 +105,9 @@ def extract_clips(
 class _Pass:
     """The state of one decoding pass: sees every frame once, in order.
 
-    Faces are looked for at least every `detect_interval_seconds`, on the first and last frame of the video, of
-    every shot and of every clip window; and, where a face came, went or moved fast since the last look, on frames
-    between the two, by halving.
+    Faces are looked for at least every `detect_interval_seconds` within clip windows and every
+    `scan_interval_seconds` elsewhere; on the first and last frame of the video, of every shot and of every clip
+    window; and, where a face came, went or moved fast since the last look, on frames between the two, by halving.
     """
 
     def __init__(
@@ -149,7 +149,8 @@ class _Pass:
         self.num_frames += 1
         self.times.add(frame.index, frame.pts_seconds)
         self.clips.add(frame)
-        interval = self._settings.detect_interval_seconds
+        in_window = self.clips.is_inside(frame.pts_seconds)
+        interval = self._settings.detect_interval_seconds if in_window else self._settings.scan_interval_seconds
         due = self._detected_seconds + interval - _EPSILON_SECONDS
         if starts_shot or frame.pts_seconds >= due or self.clips.is_edge(frame.pts_seconds):
             self._look(frame)
