@@ -100,7 +100,7 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def parse_override(text: str) -> tuple[list[str], Any]:
-    """``a.b=c`` -> (["a", "b"], value). The value is read as TOML; a bare word is taken as a string."""
+    """``a.b=c`` -> (["a", "b"], value). The value is read as TOML; a bare word is a string, `null` is None."""
     key, equals, raw = text.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"--set {text!r} is not KEY=VALUE. Example: --set optim.learning_rate=0.001")
@@ -108,7 +108,7 @@ def parse_override(text: str) -> tuple[list[str], Any]:
     try:
         value = tomllib.loads(f"value = {raw}")["value"]
     except tomllib.TOMLDecodeError:
-        value = None if raw in ("none", "null") else raw
+        value = None if raw == "null" else raw
     return key.strip().split("."), value
 
 

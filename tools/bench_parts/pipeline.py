@@ -33,7 +33,8 @@ else:
     clips = sum(len(t["clips"]) for t in result["tracks"])
 seconds = time.perf_counter() - start
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps({"seconds": seconds, "stages": stages, "frames": frames, "clips": clips, "peak": peak, "base": base}))
+found = {"seconds": seconds, "stages": stages, "frames": frames, "clips": clips, "peak": peak, "base": base}
+print(json.dumps(found))
 """
 
 
