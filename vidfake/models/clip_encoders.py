@@ -132,7 +132,7 @@ def _details(*, feature_dim: int, file: str, head: tuple[str, ...]) -> dict[str,
     return {
         "kind": "clip",
         "feature_dim": feature_dim,
-        "published": Published(head=head),
+        "published": Published(head=head, elsewhere=f" Its Kinetics-400 weights: {ZOO}{file}"),
         "weights_origin": f"file {ZOO}{file} (Kinetics-400), fetched by the user",
         "weights_licence": "Apache-2.0 (pytorchvideo)",
     }

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vidfake.errors import ConfigError
 from vidfake.models.encoders import build_encoder
+from vidfake.models.folding import fold_batch_norms
 from vidfake.models.interfaces import AGGREGATORS, Aggregator, ClipEncoder, Encoder, FrameEncoder
 from vidfake.settings import ModelSettings
 
@@ -109,6 +110,16 @@ class Detector(nn.Module):
             embeddings = self.embedding(self.dropout(vectors.float()))
             frame_logits = rearrange(self.frame_head(self.dropout(features.float())), "b t 1 -> b t")
         return DetectorOutput(embeddings, frame_logits, features)
+
+    def prepare_for_inference(self) -> Detector:
+        """Evaluation mode, no gradients, BatchNorm folded: for scoring only, not to be trained or saved afterwards.
+
+        Returns the detector itself. Outputs stay equal up to rounding.
+        """
+        self.eval().requires_grad_(False)
+        fold_batch_norms(self.encoder)
+        self.encoder.to(memory_format=torch.channels_last)
+        return self
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """Trainable parameters by part and by whether weight decay suits them; empty groups are left out.

@@ -7,8 +7,6 @@ BatchNorm epsilon.
 
 from __future__ import annotations
 
-import re
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -26,16 +24,20 @@ STAGES = (
     (320, 1, 3, 1, 6),
 )
 
-
-def _norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+# the published file's name of a layer -> its name here
+PUBLISHED_BLOCK = {
+    "_expand_conv": "expand.0",
+    "_bn0": "expand.1",
+    "_depthwise_conv": "depthwise.0",
+    "_bn1": "depthwise.1",
+    "_project_conv": "project.0",
+    "_bn2": "project.1",
+}
+PUBLISHED_ENDS = {"_conv_stem": "stem.0", "_bn0": "stem.1", "_conv_head": "last.0", "_bn1": "last.1"}
 
 
 class SameConv2d(nn.Conv2d):
     """Convolution padded as TensorFlow's "SAME": output ceil(input / stride), odd padding at bottom and right."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> None:
-        super().__init__(inputs, outputs, kernel, stride=stride, groups=groups, bias=False)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """(N, C, ceil(H / stride), ceil(W / stride))."""
@@ -45,27 +47,30 @@ class SameConv2d(nn.Conv2d):
         return super().forward(F.pad(pictures, padding) if any(padding) else pictures)
 
 
+def _convolve(inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    """A convolution and its BatchNorm."""
+    convolution = SameConv2d(inputs, outputs, kernel, stride=stride, groups=groups, bias=False)
+    nn.init.kaiming_normal_(convolution.weight, mode="fan_out")
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01))
+
+
 class InvertedResidual(nn.Module):
     """Expand, filter each channel, project; added to the input where shapes allow."""
 
     def __init__(self, inputs: int, outputs: int, *, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         inner = inputs * expansion
-        self.expands, self.adds = expansion > 1, stride == 1 and inputs == outputs
-        if self.expands:
-            self.expand_conv = SameConv2d(inputs, inner, 1)
-            self.bn0 = _norm(inner)
-        self.depthwise_conv = SameConv2d(inner, inner, kernel, stride=stride, groups=inner)
-        self.bn1 = _norm(inner)
-        self.project_conv = SameConv2d(inner, outputs, 1)
-        self.bn2 = _norm(outputs)
+        self.adds = stride == 1 and inputs == outputs
+        self.expand = _convolve(inputs, inner, 1) if expansion > 1 else None
+        self.depthwise = _convolve(inner, inner, kernel, stride=stride, groups=inner)
+        self.project = _convolve(inner, outputs, 1)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """(N, outputs, ceil(H / stride), ceil(W / stride))."""
-        x = F.relu6(self.bn0(self.expand_conv(pictures))) if self.expands else pictures
-        x = F.relu6(self.bn1(self.depthwise_conv(x)))
-        x = self.bn2.forward(self.project_conv(x))
-        return pictures + x if self.adds else x
+        x = pictures if self.expand is None else F.relu6(self.expand(pictures))
+        x = F.relu6(self.depthwise(x))
+        projected: Tensor = self.project(x)
+        return pictures + projected if self.adds else projected
 
 
 class EfficientNetLite0(nn.Module):
@@ -73,8 +78,7 @@ class EfficientNetLite0(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv_stem = SameConv2d(3, 32, 3, stride=2)
-        self.bn0 = _norm(32)
+        self.stem = _convolve(3, 32, 3, stride=2)
         blocks: list[nn.Module] = []
         inputs = 32
         for outputs, repeats, kernel, stride, expansion in STAGES:
@@ -83,19 +87,18 @@ class EfficientNetLite0(nn.Module):
                 blocks.append(InvertedResidual(inputs, outputs, kernel=kernel, stride=first, expansion=expansion))
                 inputs = outputs
         self.blocks = nn.Sequential(*blocks)
-        self.conv_head = SameConv2d(inputs, FEATURE_DIM, 1)
-        self.bn1 = _norm(FEATURE_DIM)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+        self.last = _convolve(inputs, FEATURE_DIM, 1)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """(N, 1280)."""
-        x = F.relu6(self.bn0(self.conv_stem(pictures)))
-        x = F.relu6(self.bn1(self.conv_head(self.blocks(x))))
+        x = F.relu6(self.stem(pictures))
+        x = F.relu6(self.last(self.blocks(x)))
         return x.mean(dim=(2, 3))
 
 
 def rename_published(name: str) -> str:
-    """A tensor's name in the published file (``_blocks.0._bn1.weight``) as it is here (``blocks.0.bn1.weight``)."""
-    return re.sub(r"(^|\.)_", r"\1", name)
+    """A published tensor's name, such as ``_blocks.0._bn1.weight``, as here: ``blocks.0.depthwise.1.weight``."""
+    parts = name.split(".")
+    if parts[0] == "_blocks" and len(parts) == 4:
+        return ".".join(["blocks", parts[1], PUBLISHED_BLOCK.get(parts[2], parts[2]), parts[3]])
+    return ".".join([PUBLISHED_ENDS.get(parts[0], parts[0]), *parts[1:]])

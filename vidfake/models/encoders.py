@@ -162,7 +162,7 @@ _torchvision_row(
     summary="EfficientNet-Lite0; its ImageNet weights come with a package",
     kind="frame",
     feature_dim=FEATURE_DIM,
-    published=Published(head=("fc.",), package=EFFICIENTNET_LITE0_PACKAGE, rename=rename_published),
+    published=Published(head=("_fc.",), package=EFFICIENTNET_LITE0_PACKAGE, rename=rename_published),
     weights_origin=f"package {EFFICIENTNET_LITE0_PACKAGE.package}",
     weights_licence="Apache-2.0",
 )

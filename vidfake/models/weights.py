@@ -7,14 +7,13 @@ without pickle's power to run code (``weights_only=True``, or safetensors).
 from __future__ import annotations
 
 import importlib.util
-import pickle
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -47,13 +46,14 @@ class Published:
     """ImageNet weights of one encoder: from a package, from torchvision's own servers, or from either.
 
     `rename` turns the names of the published tensors into those of the backbone; `head` are the beginnings of names
-    that belong to the classifier, which is not used here.
+    that belong to the classifier, which is not used here. `elsewhere` tells of weights that a user can fetch.
     """
 
-    head: tuple[str, ...]
+    head: tuple[str, ...]  # as the published file names them
     package: PackagedWeights | None = None
     torchvision: tuple[str, str] | None = None  # model, version: ("resnet18", "IMAGENET1K_V1")
     rename: Callable[[str], str] = str
+    elsewhere: str = ""
 
 
 NO_NETWORK_ADVICE = (
@@ -73,16 +73,18 @@ def load_weights(backbone: nn.Module, weights: str, *, encoder: str, published: 
     if weights == "none":
         return
     if weights == "imagenet":
-        if published is None:
+        if published is None or (published.package is None and published.torchvision is None):
             raise ConfigError(
                 f"encoder '{encoder}' has no ImageNet weights. Set encoder.weights to \"none\" or to a local file."
+                f"{published.elsewhere if published else ''}"
             )
         state, origin = _read_published(published, encoder=encoder)
     else:
         state, origin = read_state_dict(Path(weights)), weights
     head = published.head if published else ()
     rename = published.rename if published else str
-    fit(backbone, {rename(name): tensor for name, tensor in state.items()}, head=head, origin=origin)
+    kept = {rename(name): tensor for name, tensor in state.items() if not name.startswith(head)}
+    fit(backbone, kept, origin=origin)
 
 
 def _read_published(published: Published, *, encoder: str) -> tuple[StateDict, str]:
@@ -136,16 +138,10 @@ def read_state_dict(path: Path) -> StateDict:
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
-        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        SafetensorError,
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        KeyError,
-        OSError,
-    ) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", category=UserWarning)  # about pickle protocols: nothing a user can do
+            loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch's reader fails on hostile bytes in ways that it does not list
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
             f"{path}: not a readable file of tensors ({reason}). Pass a .safetensors file, or a .pth file that "
@@ -160,12 +156,11 @@ def read_state_dict(path: Path) -> StateDict:
     return {str(name).removeprefix("module."): tensor for name, tensor in loaded.items()}
 
 
-def fit(module: nn.Module, state: StateDict, *, head: tuple[str, ...], origin: str) -> None:
-    """Load `state` into `module`, strictly, after leaving out names that begin with one of `head`.
+def fit(module: nn.Module, state: StateDict, *, origin: str) -> None:
+    """Load `state` into `module`, strictly.
 
     Raises CheckpointError naming the tensors that are missing, too many, or of another shape.
     """
-    state = {name: tensor for name, tensor in state.items() if not name.startswith(head)} if head else state
     expected = module.state_dict()
     problems = [f"missing: {name}" for name in expected if name not in state]
     problems += [f"not expected: {name}" for name in state if name not in expected]
