@@ -14,7 +14,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-stdout = Console(highlight=False)
+PIPED_WIDTH = 160  # a pipe has no width of its own; 80 columns would fold most tables
+stdout = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 stderr = Console(stderr=True, highlight=False)
 
 
@@ -34,7 +35,9 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     table = Table(title=escape(title), title_justify="left", header_style="bold")
     for column in columns:
         right = column.endswith(">")
-        table.add_column(escape(column.rstrip(">")), justify="right" if right else "left", overflow="fold")
+        table.add_column(
+            escape(column.rstrip(">")), justify="right" if right else "left", overflow="fold", no_wrap=right
+        )
     for row in rows:
         table.add_row(*(escape(harmless(cell)) for cell in row))
     stdout.print(table)

@@ -82,7 +82,7 @@ def _print(results: list, name: str) -> None:  # type: ignore[type-arg]
         )
     display.print_table(
         f"Scores by '{name}' (higher = more likely fake; evidence, not proof)",
-        ("video", "verdict", "video score>", "probability>", "frames averaged>", "tracks>", "clips>", "seconds>"),
+        ("video", "verdict>", "score>", "probability>", "frames avg.>", "tracks>", "clips>", "s>"),
         rows,
     )
     for result in results:
