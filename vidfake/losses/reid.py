@@ -66,6 +66,7 @@ class GlobalPushPlus(_CentreCosines):
     """
 
     def _total(self, z: Tensor, y: Tensor, context: LossContext) -> Tensor:
+        z, y = whole_batch(z, y, training=self.training)
         cosines = self._centre_cosines(z, context)
         others = torch.ones_like(cosines, dtype=torch.bool).scatter(1, y[:, None], False)
         return mean_of_positive(cosines - cosines.gather(1, y[:, None]), others)
