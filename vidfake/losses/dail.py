@@ -106,7 +106,8 @@ class DAIL(EmbeddingLoss):
         )
         _check_head(head, self.head)
         self.needs = replace(self.needs, norm_must_vary=self.head.needs.norm_must_vary)
-        self.adversary = nn.Parameter(torch.zeros(num_classes, self.num_domains, embedding_dim))
+        shape = (num_classes, self.num_domains, embedding_dim)
+        self.adversary = nn.Parameter(torch.zeros(shape)) if self.adversarial_weight > 0 else None
         self.draws = Draws("dail", seed)
         self.register_buffer("seen", torch.zeros(rows, dtype=torch.bool))
 
@@ -128,9 +129,11 @@ class DAIL(EmbeddingLoss):
             self._remember(rows)
         logits = self.head.training_logits(z, rows, context)
         loss = self.head.criterion(logits.masked_fill(~self._competitors(domains, context), -torch.inf), rows)
-        if self.adversarial_weight == 0.0:
+        if self.adversary is None:
             return loss
-        return loss + self.adversarial_weight * self._adversarial(z, y, domains, context.progress)
+        x = reverse_gradient(unit_rows(z), reversal_strength(context.progress))
+        guesses = torch.einsum("be,bde->bd", x, self.adversary.to(z.dtype)[y])
+        return loss + self.adversarial_weight * F.cross_entropy(guesses, domains, reduction="none")
 
     def _domains(self, y: Tensor, context: LossContext) -> Tensor:
         why = "classes compete within their own dataset"
@@ -157,11 +160,10 @@ class DAIL(EmbeddingLoss):
         leaked = self.draws.uniform(*own.shape, again=context.repeated) < self.leak_probability
         return own | leaked.to(own.device)
 
-    def _adversarial(self, z: Tensor, y: Tensor, domains: Tensor, progress: float) -> Tensor:
-        strength = 2.0 / (1.0 + math.exp(-10.0 * progress)) - 1.0
-        x = reverse_gradient(unit_rows(z), strength)
-        logits = torch.einsum("be,bde->bd", x, self.adversary.to(z.dtype)[y])
-        return F.cross_entropy(logits, domains, reduction="none")
+
+def reversal_strength(progress: float) -> float:
+    """2 / (1 + e^{-10 t}) - 1: from 0 to 1 over training."""
+    return 2.0 / (1.0 + math.exp(-10.0 * progress)) - 1.0
 
 
 def _check_head(name: str, head: HeadLoss) -> None:

@@ -268,7 +268,11 @@ class MarginLogits(HeadLoss):
 
 
 class MarginHead(MarginLogits):
-    """A margin head trained by cross-entropy: what most face-recognition losses are."""
+    """A margin head trained by cross-entropy: what most face-recognition losses are.
+
+    Args:
+        label_smoothing, focal_gamma, class_weights: as in SoftmaxHead.
+    """
 
     def __init__(
         self,
