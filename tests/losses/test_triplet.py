@@ -85,15 +85,18 @@ def test_metric_learning_library_agrees(batch, num_classes, mining):
     torch.testing.assert_close(*(torch.autograd.grad(v, x)[0] for v, x in ((mine, a), (theirs, b))))
 
 
-def test_per_clip_of_the_hardest_triplets_averages_to_the_loss(batch):
+@pytest.mark.parametrize("mining", ["all", "semihard", "hard"])
+def test_per_clip_values_are_shares_of_the_loss(batch, mining):
     z, y = batch(5)
-    loss = build(5, mining="hard")
+    loss = build(5, mining=mining)
     torch.testing.assert_close(loss.per_clip(z, y).mean(), loss(z, y))
 
 
-def test_mean_over_triplets_has_no_per_clip_value(batch):
-    with pytest.raises(LossInputError, match="no per-clip"):
-        build(2).per_clip(*batch(2))
+def test_a_clip_whose_triplets_are_solved_has_no_share():
+    z = torch.tensor([[1.0, 0.0], [1.0, 0.01], [0.0, 1.0], [0.8, 0.6]])
+    values = build(2, dim=2, mining="all").per_clip(z, torch.tensor([0, 0, 1, 1]))
+    assert values[0] == 0
+    assert values[3] > 0
 
 
 @pytest.mark.parametrize(("soft", "expected"), [(False, 0.2), (True, math.log(2))])

@@ -64,7 +64,7 @@ class TeacherTriplet(EmbeddingLoss):
         z, y = whole_batch(z, y, training=self.training)
         teacher = gather_plain(teacher) if self.training else teacher
         x, pairs = unit_rows(z), Pairs.of(z, y)
-        return hinge_triplets(
+        sums, counts = hinge_triplets(
             distances(x, unit_rows(teacher)),
             ~pairs.negatives,
             distances(x, x),
@@ -72,6 +72,7 @@ class TeacherTriplet(EmbeddingLoss):
             margin=self.margin,
             semihard=False,
         )
+        return sums.sum() / counts.sum().clamp_min(1)
 
 
 @LOSSES.register(

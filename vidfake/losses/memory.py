@@ -20,7 +20,7 @@ from vidfake.losses.pairs import PairLoss, Pairs
     source="Wang et al. 2020, https://arxiv.org/abs/1912.06798",
     family="pair",
     tier=2,
-    search_space=SearchSpace({"size": (256, 1024, 4096)}),
+    search_space=SearchSpace({"size": (256, 1024, 4096), "start_progress": (0.0, 0.1, 0.3)}),
 )
 class CrossBatchMemory(PairLoss):
     """A pair loss whose batch is also compared with the embeddings of earlier batches.
@@ -38,7 +38,7 @@ class CrossBatchMemory(PairLoss):
             remembered.
 
     Shape:
-        embeddings (B, E); labels (B,); a scalar. Memory of B × (B + M) tables.
+        embeddings (B, E); labels (B,); a scalar. Memory of B × (B + M) tables. No per-clip value.
 
     Two classes: a few clips are many positives and negatives already; it helps most with rare manipulations.
     Differs from the paper: one loss over batch and memory in place of the sum of two; an empty memory is exactly
@@ -101,9 +101,6 @@ class CrossBatchMemory(PairLoss):
     def of_pairs(self, pairs: Pairs) -> Tensor:
         """The wrapped loss, without the memory."""
         return self.loss.of_pairs(pairs)
-
-    def _per_clip(self, z: Tensor, y: Tensor, context: LossContext) -> Tensor:
-        return self.loss._per_clip(z, y, context)
 
     def _remembered(self, *, without_newest: bool) -> tuple[Tensor, Tensor]:
         """Copies of the remembered embeddings and labels; a second pass over one batch leaves that batch out."""

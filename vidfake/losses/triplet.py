@@ -12,7 +12,7 @@ from vidfake.errors import LossInputError
 from vidfake.losses.angular import unit_rows
 from vidfake.losses.base import LOSSES, LossContext, SearchSpace
 from vidfake.losses.options import check_choice, check_range
-from vidfake.losses.pairs import PairLoss, Pairs, distances, mean_where, squared_distances
+from vidfake.losses.pairs import PairLoss, Pairs, distances, squared_distances
 
 Mining = Literal["all", "semihard", "hard"]
 Negatives = Literal["other_class", "other_side"]
@@ -22,8 +22,8 @@ _SPACE = {"margin": (0.05, 0.1, 0.2, 0.3), "mining": get_args(Mining)}
 
 def hinge_triplets(
     near: Tensor, positives: Tensor, far: Tensor, negatives: Tensor, *, margin: float, semihard: bool
-) -> Tensor:
-    """Mean of the hinges [margin + near_ip - far_in]₊ above 0, over anchors i, their positives p and negatives n.
+) -> tuple[Tensor, Tensor]:
+    """Sum and number (A,) of the hinges [margin + near_ip - far_in]₊ above 0 of each anchor i, over its p and n.
 
     Sorting each row once replaces the (A, P, N) table of triplets: for a positive p the negatives that count are a
     run of the sorted row, and their sum is a difference of running sums. Memory and time are near A × N.
@@ -46,7 +46,7 @@ def hinge_triplets(
     sums = counts * (near + margin - centre) - torch.where(
         positives, running.gather(1, stop) - running.gather(1, start), 0.0
     )
-    return sums.sum() / counts.sum().clamp_min(1)
+    return sums.sum(1), counts.sum(1)
 
 
 @LOSSES.register(
@@ -77,11 +77,12 @@ class Triplet(PairLoss):
             neither pulled nor pushed. The same thing with two classes.
 
     Shape:
-        embeddings (B, E); labels (B,); a scalar. Per-clip values with "hard" only.
+        embeddings (B, E); labels (B,); a scalar. A clip's own value is its triplets' share of the loss, times B.
 
     Two classes: with 0/1 labels half the batch are positives, and the hardest is often a mislabelled clip; use
     manipulation labels, and "hard" only after an epoch of another loss. A collapse shows as a loss of exactly m
     (log 2 where soft) with "hard".
+    Differs from the papers: unit length by default; every semi-hard triplet, where FaceNet draws one per pair.
     """
 
     def __init__(
@@ -110,19 +111,21 @@ class Triplet(PairLoss):
         self.normalise = normalise
 
     def of_pairs(self, pairs: Pairs) -> Tensor:
+        values, counts = self._of_anchors(pairs)
+        return values.sum() / counts.sum().clamp_min(1)
+
+    def _per_clip(self, z: Tensor, y: Tensor, context: LossContext) -> Tensor:
+        values, counts = self._of_anchors(Pairs.of(z, y))
+        return values * len(y) / counts.sum().clamp_min(1)
+
+    def _of_anchors(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        """Sum and number (A,) of the terms of each anchor."""
         d, negatives = self._distances(pairs), self._negatives(pairs)
         if self.mining == "hard":
-            return mean_where(*self._hardest(d, pairs.positives, negatives))
+            return self._hardest(d, pairs.positives, negatives)
         return hinge_triplets(
             d, pairs.positives, d, negatives, margin=self.margin, semihard=self.mining == "semihard"
         )
-
-    def _per_clip(self, z: Tensor, y: Tensor, context: LossContext) -> Tensor:
-        if self.mining != "hard":
-            return super()._per_clip(z, y, context)
-        pairs = Pairs.of(z, y)
-        values, counted = self._hardest(self._distances(pairs), pairs.positives, self._negatives(pairs))
-        return torch.where(counted, values, 0.0)
 
     def _distances(self, pairs: Pairs) -> Tensor:
         a, b = pairs.anchors, pairs.references
@@ -140,4 +143,5 @@ class Triplet(PairLoss):
         nearest = torch.where(negatives, d, torch.inf).min(dim=1).values
         counted = positives.any(dim=1) & negatives.any(dim=1)
         gap = torch.where(counted, farthest - nearest, 0.0)
-        return (softplus(gap) if self.soft else torch.relu(gap + self.margin)), counted
+        values = softplus(gap) if self.soft else torch.relu(gap + self.margin)
+        return torch.where(counted, values, 0.0), counted
