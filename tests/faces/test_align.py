@@ -74,6 +74,15 @@ def test_landmarks_land_on_the_template_however_the_head_is_turned(degrees: floa
     assert 256 / scale_of(matrix) == pytest.approx(1.3 * 140)
 
 
+@pytest.mark.parametrize("aspect", [0.75, 1.0, 1.35])
+def test_pixels_that_are_not_square_are_shown_square(aspect: float) -> None:
+    shown = apply(turned(20, 140, (300, 200)), FACE_TEMPLATE)
+    stored = shown / np.array([aspect, 1.0])
+    matrix = crop_transform(stored, crop_size=256, margin=1.3, pixel_aspect=aspect)
+    np.testing.assert_allclose(apply(matrix, stored), crop_template(crop_size=256, margin=1.3), atol=1e-9)
+    assert scale_of(matrix) == pytest.approx(256 / (1.3 * 140) * np.sqrt(aspect))
+
+
 def test_warp_by_identity_keeps_a_ramp() -> None:
     picture = ramp(64, 64, dx=1.5, dy=0.5)
     # supersampling averages a linear ramp to itself; the outermost pixels see the mirrored edge

@@ -41,6 +41,13 @@ def test_faint_and_small_faces_are_left_out_and_the_largest_kept() -> None:
     assert [round(f.landmarks[2, 0]) for f in usable_faces(faces, SETTINGS)] == [300, 200, 100]
 
 
+def test_landmarks_in_one_point_are_no_face() -> None:
+    face = face_at(100, 100, 60)
+    collapsed = Face(face.box, np.full((5, 2), 100.0), 0.9)
+    nowhere = Face(face.box, np.full((5, 2), np.nan), 0.9)
+    assert usable_faces([collapsed, nowhere, face], SETTINGS) == [face]
+
+
 def test_equal_faces_are_ordered_by_place_whatever_their_order() -> None:
     faces = [face_at(x, 100, 60) for x in (300, 100, 200)]
     assert usable_faces(faces, SETTINGS) == usable_faces(faces[::-1], SETTINGS)

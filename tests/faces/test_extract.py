@@ -234,6 +234,15 @@ def test_a_region_outside_of_the_picture_is_refused(make_video: MakeVideo, setti
         run(make_video(moving, seconds=0.2), settings, region=Region(200, 0, 200, 100))
 
 
+def test_pixels_that_are_not_square_give_round_discs(make_video: MakeVideo, settings: ExtractSettings) -> None:
+    path = make_video(moving, seconds=0.6, options={"x264-params": "sar=4/3"})
+    result, clips = run(path, settings)
+    assert result.info.pixel_aspect_ratio == pytest.approx(4 / 3)
+    red = np.abs(clips[0].faces[0].astype(int) - np.array(RED)).sum(axis=-1) < 150
+    height, width = np.ptp(np.argwhere(red), axis=0) + 1
+    assert width / height == pytest.approx(4 / 3, rel=0.08)  # drawn round in pixels that are 4/3 wide
+
+
 def test_no_face(make_video: MakeVideo, settings: ExtractSettings) -> None:
     result, clips = run(make_video(lambda t: [], seconds=0.8), settings)
     assert (result.status, result.num_clips, result.tracks, clips) == ("no_face", 0, [], [])

@@ -43,8 +43,8 @@ def apply(matrix: FloatArray, points: FloatArray) -> FloatArray:
 
 
 def scale_of(matrix: FloatArray) -> float:
-    """Target pixels per source pixel."""
-    return math.hypot(float(matrix[0, 0]), float(matrix[1, 0]))
+    """Target pixels per source pixel, along a side; the geometric mean of both sides where they differ."""
+    return math.sqrt(abs(float(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0])))
 
 
 def crop_template(*, crop_size: int, margin: float) -> FloatArray:
@@ -52,9 +52,18 @@ def crop_template(*, crop_size: int, margin: float) -> FloatArray:
     return FACE_TEMPLATE * (crop_size / margin) + crop_size / 2
 
 
-def crop_transform(landmarks: FloatArray, *, crop_size: int, margin: float) -> FloatArray:
-    """The (2, 3) matrix from the frame to the crop, for `landmarks` (5, 2) in the frame."""
-    return similarity_transform(landmarks, crop_template(crop_size=crop_size, margin=margin))
+def crop_transform(
+    landmarks: FloatArray, *, crop_size: int, margin: float, pixel_aspect: float = 1.0
+) -> FloatArray:
+    """The (2, 3) matrix from the frame to the crop, for `landmarks` (5, 2) in the frame.
+
+    `pixel_aspect` is a frame pixel's width over its height. Where it is not 1, the frame is stretched to how it is
+    shown first, so that the crop's pixels are square and faces have their proportions.
+    """
+    shown = np.array([pixel_aspect, 1.0])
+    matrix = similarity_transform(landmarks * shown, crop_template(crop_size=crop_size, margin=margin))
+    matrix[:, 0] *= pixel_aspect
+    return matrix
 
 
 def inside_share(matrix: FloatArray, *, crop_size: int, width: int, height: int) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vidfake.faces.crops import cut_crop
+from vidfake.faces.crops import PixelSource, cut_crop
 from vidfake.faces.quality import QUALITY_NAMES
 from vidfake.faces.smooth import reach_seconds
 from vidfake.faces.stopwatch import Stopwatch
@@ -41,11 +41,13 @@ class ClipMaker:
         settings: ExtractSettings,
         *,
         bounds: Region,
+        pixel_aspect: float,
         stopwatch: Stopwatch,
         on_clip: Callable[[FaceClip], None] | None,
     ) -> None:
         self._settings = settings
         self._bounds = bounds
+        self._pixel_aspect = pixel_aspect
         self._stopwatch = stopwatch
         self._on_clip = on_clip
         self._windows = deque(_Window(float(times[0]), float(times[-1])) for times in windows)
@@ -108,12 +110,13 @@ class ClipMaker:
             places = trajectory.places(seconds, frames, sigma_seconds=self._settings.smoothing_seconds)
         crops = [
             cut_crop(
-                lambda part, frame=frame: frame.rgb(region=part),  # type: ignore[misc]
+                _pixels_of(frame),
                 landmarks,
                 bounds=self._bounds,
                 confidence=float(confidence),
                 settings=self._settings,
                 stopwatch=self._stopwatch,
+                pixel_aspect=self._pixel_aspect,
             )
             for frame, landmarks, confidence in zip(present, places.landmarks, places.confidences, strict=True)
         ]
@@ -130,6 +133,10 @@ class ClipMaker:
             quality={name: np.array([crop.quality[name] for crop in crops]) for name in QUALITY_NAMES},
             encoded=tuple(crop.encoded for crop in crops),
         )
+
+
+def _pixels_of(frame: DecodedFrame) -> PixelSource:
+    return lambda part: frame.rgb(region=part)
 
 
 def _key(pts_seconds: float) -> int:

@@ -39,14 +39,15 @@ def cut_crop(
     confidence: float,
     settings: ExtractSettings,
     stopwatch: Stopwatch,
+    pixel_aspect: float = 1.0,
 ) -> Crop:
     """The aligned crop of the face with these landmarks (5, 2), in pixels of the whole picture.
 
     Nothing outside of `bounds` (the picture, or the region that a row is about) is looked at: there the mirror
-    image of what is inside stands in.
+    image of what is inside stands in. `pixel_aspect` is a pixel's width over its height.
     """
     size = settings.crop_size
-    matrix = crop_transform(landmarks, crop_size=size, margin=settings.margin)
+    matrix = crop_transform(landmarks, crop_size=size, margin=settings.margin, pixel_aspect=pixel_aspect)
     part = needed_part(matrix, crop_size=size, bounds=bounds)
     with stopwatch.stage("convert"):
         rgb = pixels(part)

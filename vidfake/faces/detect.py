@@ -60,9 +60,13 @@ def usable_faces(faces: Sequence[Face], settings: ExtractSettings) -> list[Face]
     """Faces that are sure and large enough, at most `max_faces`, the largest first.
 
     `faces` are in full-resolution pixels. Equal sizes are ordered from left to right, so that the order never
-    depends on the detector's.
+    depends on the detector's. A face whose landmarks all but coincide cannot be aligned, and is left out.
     """
     kept = [
-        f for f in faces if f.confidence >= settings.min_confidence and face_size(f.box) >= settings.min_face_pixels
+        face
+        for face in faces
+        if face.confidence >= settings.min_confidence
+        and face_size(face.box) >= settings.min_face_pixels
+        and float(np.ptp(face.landmarks, axis=0).max()) >= 1.0
     ]
     return sorted(kept, key=lambda f: (-face_size(f.box), f.box))[: settings.max_faces]

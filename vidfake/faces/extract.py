@@ -79,7 +79,14 @@ def extract_clips(
         with stopwatch.stage("open"):
             windows = _windows(reader, path, settings)
         whole = Region(0, 0, reader.info.width, reader.info.height)
-        clips = ClipMaker(windows, settings, bounds=region or whole, stopwatch=stopwatch, on_clip=on_clip)
+        clips = ClipMaker(
+            windows,
+            settings,
+            bounds=region or whole,
+            pixel_aspect=_pixel_aspect(reader.info),
+            stopwatch=stopwatch,
+            on_clip=on_clip,
+        )
         one_pass = _Pass(settings, detector, clips, stopwatch, whole=whole, region=region)
         for frame in _timed(reader.frames(), stopwatch):
             one_pass.visit(frame)
@@ -199,6 +206,12 @@ class _Pass:
             rgb = frame.rgb(max_side=self._settings.detect_max_side, region=self._region)
         with self._stopwatch.stage("detect"):
             return usable_faces(detect_in_part(self._detector, rgb, self._bounds), self._settings)
+
+
+def _pixel_aspect(info: VideoInfo) -> float:
+    """Width over height of an upright pixel; 1 where the file's claim is no credible one."""
+    aspect = 1.0 / info.pixel_aspect_ratio if info.rotation_degrees % 180 else info.pixel_aspect_ratio
+    return aspect if 0.5 <= aspect <= 2.0 else 1.0
 
 
 def _windows(reader: VideoReader, path: Path | str, settings: ExtractSettings) -> list[FloatArray]:

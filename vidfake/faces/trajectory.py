@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 
@@ -16,8 +17,8 @@ class FrameTimes:
     """Index and time of every frame that was looked at, in order; grows by 16 bytes per frame."""
 
     def __init__(self) -> None:
-        self._indices: list[int] = []
-        self._seconds: list[float] = []
+        self._indices = array("q")
+        self._seconds = array("d")
 
     def add(self, index: int, pts_seconds: float) -> None:
         """Note one more frame; both numbers must be above the last."""
