@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -48,6 +50,16 @@ def test_the_published_table_is_exact() -> None:
     assert published == set(PUBLISHED)
     assert set(CORRUPTIONS.names()) == set(PUBLISHED) | OWN
     assert all(row.summary and row.details["parameter"] for row in CORRUPTIONS)
+
+
+def test_the_documented_table_is_the_one_used() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "protocols.md").read_text(encoding="utf-8")
+    documented = {}
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 7 and cells[0].startswith("`"):
+            documented[cells[0].strip("`")] = tuple(float(cell) for cell in cells[2:])
+    assert documented == {row.name: row.details["levels"] for row in CORRUPTIONS}
 
 
 # --- the published formulas, written out in numpy -----------------------------------------------------------------

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from vidfake.data.manifest import read_manifest, write_manifest
+from vidfake.data.manifest_rows import IDENTITY_SEPARATOR
 from vidfake.datasets import DATASETS, Published, scan_dataset
 from vidfake.datasets import lists as lists_module
 from vidfake.datasets.lists import json_objects, read_table, read_text
-from vidfake.datasets.result import ScanBuilder
+from vidfake.datasets.result import PERSON_SEPARATOR, ScanBuilder
 from vidfake.datasets.tree import files_below, within
 from vidfake.errors import DatasetError, UnknownNameError
 
@@ -24,6 +25,18 @@ ALL = {
 
 def test_the_catalogue_is_complete() -> None:
     assert set(DATASETS.names()) == ALL
+
+
+def test_every_corpus_and_its_status_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    headings = [line for line in text.splitlines() if line.startswith("## ")]
+    for row in DATASETS:
+        heading = next(h for h in headings if f"`{row.name}`" in h)
+        assert ("(unconfirmed)" in heading) == bool(row.status), heading
+
+
+def test_people_are_separated_as_manifests_separate_them() -> None:
+    assert PERSON_SEPARATOR == IDENTITY_SEPARATOR
 
 
 @pytest.mark.parametrize("name", sorted(ALL))
@@ -70,9 +83,9 @@ def test_counts_compare_found_with_published(tmp_path: Path, touch) -> None:
     for name, label in (("a", 0), ("b", 1), ("c", 1)):
         builder.add(tmp_path / f"{name}.mp4", video_id=name, label=label, split="test", pair_id="p")
     result = builder.finish("v", [Published(1, "paper", 0), Published(5, "paper", 1, split="test")])
-    assert result.found() == {("", "test", "real", "none"): 1, ("", "test", "fake", ""): 2}
+    assert result.found() == {("", "test", 0, "none"): 1, ("", "test", 1, ""): 2}
     assert [(r.what, r.found, r.published) for r in result.counts()] == [
-        ("test fake", 2, None), ("test real none", 1, None), ("real", 1, 1), ("test fake", 2, 5),
+        ("test fake", 2, None), ("test real", 1, None), ("real", 1, 1), ("test fake", 2, 5),
     ]  # fmt: skip
     assert [r.what for r in result.shortfalls()] == ["test fake"]
     assert result.warnings == ["test fake: 2 found, 5 published (paper). The download looks incomplete."]

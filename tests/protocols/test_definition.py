@@ -20,6 +20,13 @@ def test_the_families_are_shipped() -> None:
         assert sum(name.startswith(prefix) for name in names) >= at_least
 
 
+def test_the_families_are_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "protocols.md").read_text(encoding="utf-8")
+    for name in shipped_protocols():
+        stem, _, last = name.rpartition("_")
+        assert f"`{name}`" in text or (f"`{stem}_" in text and f"`_{last}`" in text), name
+
+
 @pytest.mark.parametrize("name", shipped_protocols())
 def test_shipped_protocols_name_known_corpora_and_validate(name: str) -> None:
     protocol = load_protocol(name)

@@ -14,7 +14,7 @@ from vidfake.types import FAKE, REAL
 
 QUALITIES = ("higher_quality", "lower_quality")
 HOLDS = "higher_quality/ and lower_quality/"
-LICENCE = "DeepfakeTIMIT: CC BY 4.0 of the fakes; VidTIMIT's own terms"
+LICENCE = "DeepfakeTIMIT's terms (Idiap); VidTIMIT's own terms"
 ORIGIN = "https://www.idiap.ch/en/dataset/deepfaketimit"
 FRAME_RATE = 25.0  # VidTIMIT's, as documented
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from vidfake.errors import DatasetError
 from vidfake.types import FAKE, NO_MANIPULATION, REAL, VideoRecord
@@ -16,6 +17,22 @@ PERSON_SEPARATOR = ";"
 SPLITS = ("train", "validation", "test")
 
 _SHOWN = 3  # examples in a warning
+_WORDS = {REAL: "real", FAKE: "fake", None: ""}
+
+
+class Group(NamedTuple):
+    """Videos that are counted together."""
+
+    compression: str
+    split: str
+    label: int | None
+    manipulation: str
+
+    def words(self) -> str:
+        """``c23 test fake Deepfakes``."""
+        kind = _WORDS[self.label] or "unlabelled"
+        manipulation = "" if self.manipulation == NO_MANIPULATION else self.manipulation
+        return " ".join(word for word in (self.compression, self.split, kind, manipulation) if word)
 
 
 @dataclass(frozen=True)
@@ -32,19 +49,13 @@ class Published:
     @property
     def what(self) -> str:
         """The part in words: ``c23 test fake Deepfakes``."""
-        words = [self.compression, self.split, {None: None, REAL: "real", FAKE: "fake"}[self.label]]
-        words.append(self.manipulation)
+        words = (self.compression, self.split, _WORDS[self.label], self.manipulation)
         return " ".join(word for word in words if word) or "all"
 
-    def matches(self, record: VideoRecord) -> bool:
-        """Whether a record belongs to this part."""
-        wanted = {
-            "label": self.label,
-            "manipulation": self.manipulation,
-            "split": self.split,
-            "compression": self.compression,
-        }
-        return all(value is None or getattr(record, name) == value for name, value in wanted.items())
+    def matches(self, group: Group) -> bool:
+        """Whether a group belongs to this part."""
+        wanted = (self.compression, self.split, self.label, self.manipulation)
+        return all(value is None or value == has for value, has in zip(wanted, group, strict=True))
 
 
 @dataclass(frozen=True)
@@ -76,18 +87,19 @@ class ScanResult:
     warnings: list[str] = field(default_factory=list)
     pending: list[VideoRecord] = field(default_factory=list)
 
-    def found(self) -> Counter[tuple[str, str, str, str]]:
-        """Videos by (compression, split, real or fake, manipulation), pending ones included."""
-        words = {REAL: "real", FAKE: "fake", None: "unlabelled"}
+    def found(self) -> Counter[Group]:
+        """How many videos of each group there are, pending ones included."""
         return Counter(
-            (r.compression, r.split, words[r.label], r.manipulation) for r in [*self.records, *self.pending]
+            Group(r.compression, r.split, r.label, r.manipulation) for r in [*self.records, *self.pending]
         )
 
     def counts(self) -> list[CountRow]:
         """Every group that was found, then every published figure with what was found for it."""
-        rows = [CountRow(" ".join(w for w in key if w), n) for key, n in sorted(self.found().items())]
-        everything = [*self.records, *self.pending]
-        rows += [CountRow(p.what, sum(map(p.matches, everything)), p.count, p.source) for p in self.published]
+        found = self.found()
+        rows = [CountRow(group.words(), found[group]) for group in sorted(found, key=Group.words)]
+        for part in self.published:
+            number = sum(count for group, count in found.items() if part.matches(group))
+            rows.append(CountRow(part.what, number, part.count, part.source))
         return rows
 
     def shortfalls(self) -> list[CountRow]:

@@ -26,7 +26,7 @@ CATEGORIES = {
 """Folder -> (label, split, published sequences). The root itself is called deepfake_in_the_wild."""
 
 HOLDS = ", ".join(f"{name}/" for name in CATEGORIES)
-LICENCE = "WildDeepfake: research, gated"
+LICENCE = "WildDeepfake terms (on its dataset page)"
 ORIGIN = "https://huggingface.co/datasets/xingjunm/WildDeepfake"
 FRAME_RATE = 25.0  # nominal: the corpus does not say
 
