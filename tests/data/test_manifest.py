@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vidfake.data.manifest import load_records, read_manifest, records_from_paths, write_manifest
+from vidfake.data.manifest_rows import COLUMNS
+from vidfake.data.samplers import SAMPLERS
 from vidfake.errors import ManifestError, StorageError
 from vidfake.types import Region, VideoRecord
 
@@ -245,3 +247,14 @@ def test_the_real_manifest(data_root: Path) -> None:
     halves = [r for r in records if r.region is not None]
     assert halves
     assert len({r.path for r in halves}) < len(halves)
+
+
+def test_the_example_of_the_documentation_is_a_manifest(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    (tmp_path / "m.csv").write_text(text.partition("```csv\n")[2].partition("```")[0], encoding="utf-8")
+    records = read_manifest(tmp_path / "m.csv", check_files=False)
+    assert [record.label for record in records] == [0, 1, 0, 1]
+    assert records[3].region == Region(640, 0, 640, 720)
+    columns = {line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| `")}
+    named = {name.strip(" `") for cell in columns for name in cell.split(",")}
+    assert named >= set(COLUMNS) | set(SAMPLERS.names())

@@ -152,9 +152,7 @@ def open_cache(folder: Path | str, *, key: Mapping[str, Any]) -> FeatureCache:
     if differing:
         shown = "; ".join(f"{name}: {made.get(name)!r} -> {key.get(name)!r}" for name in differing)
         raise StoreError(f"{folder}: the features are stale ({shown}). Remove the folder and compute them again.")
-    lengths = fmt.expect(meta.get("lengths"), list, f"{path}: lengths")
-    for length in lengths:
-        fmt.expect_int(length, 1, fmt.MAX_FACES_PER_CLIP, f"{path}: lengths")
+    lengths = fmt.expect_ints(meta.get("lengths"), 1, fmt.MAX_FACES_PER_CLIP, f"{path}: lengths")
     dim = fmt.expect_int(meta.get("dim"), 1, MAX_DIM, f"{path}: dim")
     data, dtype = folder / DATA_FILE, key["dtype"]
     expected = sum(lengths) * dim * np.dtype(dtype).itemsize

@@ -14,7 +14,7 @@ import numpy as np
 from vidfake.data.report import VideoOutcome
 from vidfake.data.store_format import plain_facts
 from vidfake.data.store_writer import ShardWriter
-from vidfake.errors import MediaError, VidfakeError
+from vidfake.errors import MediaError, UsageError, VidfakeError
 from vidfake.files import sha256_file
 from vidfake.settings import ExtractSettings
 from vidfake.types import FaceClip, Region, Status, Track, VideoRecord
@@ -62,19 +62,11 @@ def prepare_video(job: Job) -> VideoOutcome:
         try:
             facts, seconds, timings = _extract(job, shard)
             status, reason = ("ok", "") if shard.num_clips else ("no_face", _why_none(facts))
-        except MediaError as error:
-            status, reason = ("no_face" if error.status == "no_face" else "unreadable"), str(error)
-            facts, seconds, timings = {"source": _source(job.record.path)}, 0.0, {}
-        except VidfakeError:
-            raise
         except Exception as error:
-            if job.on_error == "stop":
+            if job.on_error == "stop" or not _is_of_this_video(error):
                 raise
-            status, reason = "unreadable", f"unexpected {type(error).__name__}: {error}"
+            status, reason = _what_became(error)
             facts, seconds, timings = {"source": _source(job.record.path)}, 0.0, {}
-        if status == "unreadable":
-            if job.on_error == "stop":
-                raise MediaError(f"{job.record.video_id}: {reason}")
             shard.abandon()
         shard.finish(status=status, reason=reason, facts=facts)
         return VideoOutcome(
@@ -88,6 +80,18 @@ def prepare_video(job: Job) -> VideoOutcome:
             seconds=time.perf_counter() - start,
             timings=timings,
         )
+
+
+def _is_of_this_video(error: Exception) -> bool:
+    """Media that cannot be used, a region outside of the picture, or a bug that this file brings to light."""
+    return isinstance(error, MediaError) or type(error) is UsageError or not isinstance(error, VidfakeError)
+
+
+def _what_became(error: Exception) -> tuple[Status, str]:
+    if isinstance(error, MediaError) and error.status == "no_face":
+        return "no_face", str(error)
+    expected = isinstance(error, VidfakeError)
+    return "unreadable", str(error) if expected else f"unexpected {type(error).__name__}: {error}"
 
 
 def record_crash(job: Job, how: str) -> VideoOutcome:

@@ -12,6 +12,9 @@ import stat
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+import numpy.typing as npt
+
 from vidfake.config import from_dict, to_dict
 from vidfake.data.manifest import relative_path
 from vidfake.data.manifest_rows import COLUMNS
@@ -190,13 +193,21 @@ def expect_int(value: Any, low: int, high: int, where: str) -> int:
     return number
 
 
-def expect_floats(value: Any, where: str) -> list[float]:
-    """A list of finite numbers, else StoreError."""
-    for item in expect(value, list, where):
-        # the comparison, unlike float(), also takes an int of any size; NaN fails it
-        if isinstance(item, bool) or not isinstance(item, int | float) or not -MAX_NUMBER < item < MAX_NUMBER:
-            fail(where, f"holds {str(item)[:20]}, expected finite numbers")
-    return [float(item) for item in value]
+def expect_ints(value: Any, low: int, high: int, where: str) -> list[int]:
+    """A list of integers in [low, high], else StoreError."""
+    items: list[int] = expect(value, list, where)
+    if items and (set(map(type, items)) != {int} or min(items) < low or max(items) > high):
+        fail(where, f"holds other values than whole numbers from {low} to {high}")
+    return items
+
+
+def expect_floats(value: Any, where: str) -> npt.NDArray[np.float64]:
+    """A list of finite numbers as an array, else StoreError."""
+    items = expect(value, list, where)
+    # compared as Python numbers: an int of any size is no trouble, and NaN and infinity fail
+    if not set(map(type, items)) <= {int, float} or not all(-MAX_NUMBER < item < MAX_NUMBER for item in items):
+        fail(where, "holds other values than finite numbers")
+    return np.array(items, dtype=np.float64)
 
 
 def fail(where: str, what: str) -> NoReturn:

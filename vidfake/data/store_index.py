@@ -146,11 +146,10 @@ def _video(entry: Any, store: Path, where: str) -> StoredVideo:
 def _clip(entry: Any, video: StoredVideo, num_frames: int, path: Path) -> StoredClip:
     where = f"{path}: a clip of '{video.video_id}'"
     table = fmt.expect(entry, dict, where)
-    lengths = fmt.expect(table.get("lengths"), list, f"{where}: lengths")
-    fmt.expect_int(len(lengths), 1, min(num_frames, fmt.MAX_FACES_PER_CLIP), f"{where}: number of faces")
-    sizes = [fmt.expect_int(n, 1, fmt.MAX_FACE_BYTES, f"{where}: lengths") for n in lengths]
-    pts = np.asarray(fmt.expect_floats(table.get("pts_seconds"), f"{where}: pts_seconds"))
-    if len(pts) != len(sizes) or np.any(np.diff(pts) <= 0):
+    sizes = fmt.expect_ints(table.get("lengths"), 1, fmt.MAX_FACE_BYTES, f"{where}: lengths")
+    fmt.expect_int(len(sizes), 1, min(num_frames, fmt.MAX_FACES_PER_CLIP), f"{where}: number of faces")
+    pts = fmt.expect_floats(table.get("pts_seconds"), f"{where}: pts_seconds")
+    if len(pts) != len(sizes) or bool((pts[1:] <= pts[:-1]).any()):
         fmt.fail(f"{where}: pts_seconds", f"must increase, one per face ({len(sizes)})")
     offset = fmt.expect_int(table.get("offset"), 0, video.tar_bytes, f"{where}: offset")
     if offset % BLOCK or offset + span(sizes) + len(END) > video.tar_bytes:
