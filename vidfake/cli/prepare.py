@@ -25,18 +25,26 @@ def register(app: typer.Typer) -> None:
         shard: Annotated[
             str, typer.Option("--shard", help="i/n: only this part of the videos, for clusters.")
         ] = "",
+        unlabelled: Annotated[
+            bool,
+            typer.Option("--unlabelled", help="Take rows without a label (they can be scored, not trained on)."),
+        ] = False,
         as_json: JsonOption = False,
     ) -> None:
         """Cut aligned face clips out of every video of a manifest. Interrupted, it goes on where it stopped."""
         from vidfake.cli import display
         from vidfake.config import load
-        from vidfake.data.manifest import load_records
+        from vidfake.data.manifest import read_manifest, records_from_paths
         from vidfake.data.prepare import parse_shard
         from vidfake.data.prepare import prepare as prepare_store
         from vidfake.settings import RunConfig
 
         run = load(RunConfig, config, settings or [])
-        records = load_records(manifest)
+        records = (
+            records_from_paths([manifest])
+            if manifest.is_dir()
+            else read_manifest(manifest, require_labels=not unlabelled)
+        )
         with display.progress() as report:
             result = prepare_store(
                 records,
