@@ -177,6 +177,26 @@ def test_huge_members_are_refused_before_they_are_read(tmp_path: Path) -> None:
         list(tar_members(tmp_path / "a.tar"))
 
 
+def test_a_header_that_unpacks_without_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few kilobytes of gzip can hold an extended header of gigabytes, which `tarfile` would read whole."""
+    monkeypatch.setattr("vidfake.datasets.archives.MAX_MEMBER_BYTES", 2**16)
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("1/real/1/1.png")
+        info.pax_headers = {"comment": "x" * 2**23}
+        archive.addfile(info)
+    assert (tmp_path / "a.tar.gz").stat().st_size < 2**15
+    with pytest.raises(DatasetError, match="a header of over 1048576 bytes"):
+        list(tar_members(tmp_path / "a.tar.gz"))
+
+
+def test_many_small_members_are_no_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidfake.datasets.archives.MAX_MEMBER_BYTES", 2**12)
+    monkeypatch.setattr("vidfake.datasets.archives._HEADER_BYTES", 2**16)
+    write_tar(tmp_path / "a.tar.gz", [(f"1/real/1/{n}.png", b"x" * 4000) for n in range(200)])
+    for contents in (True, False):
+        assert len(list(tar_members(tmp_path / "a.tar.gz", contents=contents))) == 200
+
+
 @pytest.mark.parametrize("data", [b"", b"not an archive", b"\x1f\x8b\x08\x00 cut"])
 def test_what_is_not_an_archive(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.tar.gz").write_bytes(data)
