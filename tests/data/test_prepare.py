@@ -213,7 +213,7 @@ def test_killed_at_random_moments_with_workers(videos: Videos, tmp_path: Path) -
     prepare(videos(*texts), tmp_path / "undisturbed", SETTINGS, workers=0, extract=extract)
     choose = random.Random(5)
     out = tmp_path / "s"
-    for count in (1, 7, 15):
+    for count in (1, 5, 9):
         process = start_run(tmp_path, out)
         wait_for_records(out, count, process)
         time.sleep(choose.uniform(0, 0.05))
@@ -342,7 +342,7 @@ def test_leaving_the_pool_early_ends_its_processes() -> None:
     next(results)
     start = time.monotonic()
     results.close()  # type: ignore[attr-defined]
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 60
 
 
 def test_opencv_is_told_to_use_one_thread() -> None:

@@ -116,9 +116,10 @@ class _Pool(Generic[J, R]):
         return worker.job, Crash(_how(worker.process.exitcode))
 
     def _stop(self) -> None:
+        unfinished = bool(self._waiting) or self._busy() > 0
         for worker in self._workers:
-            worker.connection.close()
-            if worker.job is not None:
+            worker.connection.close()  # an idle worker ends by this
+            if unfinished:
                 worker.process.terminate()
         for worker in self._workers:
             worker.process.join(_STOP_SECONDS)
