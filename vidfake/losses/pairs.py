@@ -15,9 +15,16 @@ from vidfake.losses.base import EmbeddingLoss, LossContext, LossNeeds
 from vidfake.losses.distributed import whole_batch
 
 
+def unit_pair(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows of both at length 1, computed once where both are the same."""
+    unit = unit_rows(a)
+    return unit, unit if b is a else unit_rows(b)
+
+
 def cosines(a: Tensor, b: Tensor) -> Tensor:
     """Cosine of every row of `a` (A, E) with every row of `b` (R, E): (A, R)."""
-    return unit_rows(a) @ unit_rows(b).T
+    a, b = unit_pair(a, b)
+    return a @ b.T
 
 
 def squared_distances(a: Tensor, b: Tensor) -> Tensor:
@@ -26,20 +33,23 @@ def squared_distances(a: Tensor, b: Tensor) -> Tensor:
     Rows nearer than rounding can tell (about 0.002 of their length in float32) are at distance 0, with no gradient:
     duplicates are exactly 0, and no square root of rounding noise becomes a large gradient.
     """
-    lengths = a.square().sum(1)[:, None] + b.square().sum(1)[None, :]
-    squared = lengths - 2.0 * (a @ b.T)
-    return torch.where(squared > 16.0 * torch.finfo(a.dtype).eps * lengths, squared, 0.0)
-
-
-def safe_sqrt(values: Tensor) -> Tensor:
-    """Square root whose gradient at 0 is 0."""
-    positive = values > 0
-    return torch.where(positive, torch.where(positive, values, 1.0).sqrt(), 0.0)
+    squared, apart = _squared_and_apart(a, b)
+    return torch.where(apart, squared, 0.0)
 
 
 def distances(a: Tensor, b: Tensor) -> Tensor:
-    """Euclidean distances (A, R); the gradient at distance 0 is 0."""
-    return safe_sqrt(squared_distances(a, b))
+    """Euclidean distances (A, R); rows at distance 0 as in `squared_distances`."""
+    squared, apart = _squared_and_apart(a, b)
+    return torch.where(apart, torch.where(apart, squared, 1.0).sqrt(), 0.0)
+
+
+def _squared_and_apart(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared distances (A, R) with their rounding noise, and which of them are above it."""
+    of_a = a.square().sum(1)
+    of_b = of_a if b is a else b.square().sum(1)
+    lengths = of_a[:, None] + of_b[None, :]
+    squared = torch.addmm(lengths, a, b.T, alpha=-2.0)
+    return squared, squared.detach() > 16.0 * torch.finfo(a.dtype).eps * lengths.detach()
 
 
 def masked_logsumexp(values: Tensor, mask: Tensor) -> Tensor:
@@ -89,7 +99,7 @@ class Pairs:
 
     def unit_distances(self) -> Tensor:
         """Euclidean distances of the clips at length 1 (A, R), between 0 and 2."""
-        return distances(unit_rows(self.anchors), unit_rows(self.references))
+        return distances(*unit_pair(self.anchors, self.references))
 
 
 class PairLoss(EmbeddingLoss, ABC):

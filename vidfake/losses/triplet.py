@@ -9,10 +9,9 @@ from torch import Tensor
 from torch.nn.functional import pad, softplus
 
 from vidfake.errors import LossInputError
-from vidfake.losses.angular import unit_rows
 from vidfake.losses.base import LOSSES, LossContext, SearchSpace
 from vidfake.losses.options import check_choice, check_range
-from vidfake.losses.pairs import PairLoss, Pairs, distances, squared_distances
+from vidfake.losses.pairs import PairLoss, Pairs, distances, squared_distances, unit_pair
 
 Mining = Literal["all", "semihard", "hard"]
 Negatives = Literal["other_class", "other_side"]
@@ -128,10 +127,9 @@ class Triplet(PairLoss):
         )
 
     def _distances(self, pairs: Pairs) -> Tensor:
+        apart = squared_distances if self.squared else distances
         a, b = pairs.anchors, pairs.references
-        if self.normalise:
-            a, b = unit_rows(a), unit_rows(b)
-        return squared_distances(a, b) if self.squared else distances(a, b)
+        return apart(*unit_pair(a, b)) if self.normalise else apart(a, b)
 
     def _negatives(self, pairs: Pairs) -> Tensor:
         if self.negatives == "other_class":
