@@ -188,9 +188,13 @@ def timm_encoder(*, model: str, input_size: int = 224, pretrained: bool = False,
             f"Encoder 'timm:{model}' needs the timm package. Install it: pip install 'vidfake[timm]'"
         ) from error
     if not timm.is_model(model):
-        raise ConfigError(f"timm has no model '{model}'.{nearest(model, timm.list_models())}")
+        raise ConfigError(
+            f"timm has no model '{model}'. Write encoder.name as timm:NAME.{nearest(model, timm.list_models())}"
+        )
     try:
         network = timm.create_model(model, pretrained=pretrained, num_classes=0, **network_options)
+    except TypeError as error:
+        raise ConfigError(f"'timm:{model}' does not take these options: {error}. See timm's {model}.") from error
     except (OSError, RuntimeError) as error:
         if not pretrained:
             raise
@@ -199,9 +203,17 @@ def timm_encoder(*, model: str, input_size: int = 224, pretrained: bool = False,
             'file (encoder.weights = "FILE"), or start from random weights (encoder.weights = "none").'
         ) from error
     about = network.pretrained_cfg
+    # some networks widen their features once more before the classifier: head_hidden_size is what comes out
+    feature_dim = getattr(network, "head_hidden_size", network.num_features)
     return FrameEncoder(
-        network, feature_dim=network.num_features, input_size=input_size, mean=about["mean"], std=about["std"]
+        network, feature_dim=feature_dim, input_size=input_size, mean=about["mean"], std=about["std"]
     )
+
+
+def _timm_head(network: Any) -> Published:
+    """What belongs to the classifier in a weights file of a timm network."""
+    names = network.pretrained_cfg.get("classifier") or ()
+    return Published(head=tuple(f"{name}." for name in ([names] if isinstance(names, str) else names)))
 
 
 def build_encoder(settings: EncoderSettings, *, num_frames: int, load_pretrained: bool = True) -> Encoder:
@@ -220,7 +232,8 @@ def build_encoder(settings: EncoderSettings, *, num_frames: int, load_pretrained
     if "num_frames" in row.options():
         options["num_frames"] = num_frames
     encoder = ENCODERS.build(name, **options)
-    load_weights(encoder.backbone, weights, encoder=settings.name, published=row.details.get("published"))
+    published = _timm_head(encoder.backbone) if name == "timm" else row.details["published"]
+    load_weights(encoder.backbone, weights, encoder=settings.name, published=published)
     if settings.frozen:
         encoder.freeze()
     return encoder
