@@ -65,7 +65,7 @@ def test_a_second_run_does_nothing_and_other_settings_are_refused(
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("path,lable\nx.mp4,1\n", "Did you mean 'label'?"),
+        ("path,lable\nx.mp4,1\n", "no column 'label'"),
         ("path,label\nx.mp4,2\n", ":2"),
         ("path,label\nx.mp4,1\n", "x.mp4"),
         ("", "manifest.csv"),

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import time
 
 import numpy as np
+from table import Table
 
 from vidfake.metrics.sections import Resampling
 from vidfake.metrics.summary import summarise
 from vidfake.scores import ScoreTable
 
 NUM_VIDEOS, NUM_FRAMES, NUM_CLIPS, NUM_SOURCES = 100_000, 32, 2, 25_000
+NUM_RESAMPLES = 2000
 
 
 def make_table(num_videos: int = NUM_VIDEOS, num_sources: int = NUM_SOURCES) -> ScoreTable:
-    """A quarter real, the rest fakes by three methods; scores with an effect per source, per video and per frame."""
+    """A quarter real, the rest fakes by three methods; scores with an effect per source, video and frame."""
     rng = np.random.default_rng(0)
     index = np.arange(num_videos)
     method = index % 4  # 0 real
@@ -41,22 +42,24 @@ def make_table(num_videos: int = NUM_VIDEOS, num_sources: int = NUM_SOURCES) -> 
     )
 
 
-def run() -> dict[str, float | int | str]:
-    """Time `summarise` on the simulated table; peak memory is of the whole process."""
+def run() -> list[Table]:
+    """Time `summarise` on the simulated table; the peak memory is that of the whole process."""
     table = make_table()
-    start = time.perf_counter()
-    result = summarise(table, dataset="simulated", how=Resampling(num_resamples=2000))
-    seconds = time.perf_counter() - start
-    rows = result.sections[0].levels
-    return {
-        "videos": len(table),
-        "frame_rows": len(table.frame_score),
-        "resamples": 2000,
-        "seconds": round(seconds, 1),
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        **{f"{row.level}_auc": round(row.figures["auc"].value or 0.0, 4) for row in rows},
-    }
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = summarise(table, dataset="simulated", how=Resampling(num_resamples=NUM_RESAMPLES))
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    cells = [len(table), len(table.frame_score), NUM_RESAMPLES, wall, cpu, peak]
+    levels = ", ".join(f"{row.level} {row.figures['auc'].value:.4f}" for row in result.sections[0].levels)
+    return [
+        Table(
+            "Evaluation: every figure of one detector on one data set",
+            ("videos", "frame scores", "resamples", "seconds", "CPU seconds", "peak GiB"),
+            [cells],
+            (f"On one core: it does not use more. AUCs of the simulated scores: {levels}.",),
+        )
+    ]
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(), indent=2))
+    print("\n".join(part.markdown() for part in run()))
