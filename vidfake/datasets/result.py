@@ -162,11 +162,6 @@ class ScanBuilder:
         """`path` as seen from the root, for messages."""
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
 
-    def set_sources(self, source_of: Mapping[str, str]) -> None:
-        """Replace `source_id` of the given video ids, once all names are known."""
-        for video_id, source in source_of.items():
-            self._records[video_id] = replace(self._records[video_id], source_id=source)
-
     @property
     def records(self) -> list[VideoRecord]:
         """What was added so far."""
