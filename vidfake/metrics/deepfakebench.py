@@ -15,7 +15,7 @@ from scipy.special import expit
 from sklearn.metrics import roc_curve
 
 from vidfake.errors import UndefinedMetricError
-from vidfake.metrics.ranking import auc, average_precision
+from vidfake.metrics.ranking import auc, curve
 from vidfake.metrics.segments import Float64Array, IntArray
 from vidfake.scores.table import ScoreTable
 
@@ -26,6 +26,7 @@ _VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mp
 class DeepfakeBenchFigures:
     """Its five printed figures on the same scores, and how far its "videos" are from the real ones.
 
+    `video_auc` is None where its grouping leaves one class only (it would stop with an error there).
     `num_merged` counts groups that hold frames of several videos, `num_mixed` those that hold reals and fakes.
     """
 
@@ -34,7 +35,7 @@ class DeepfakeBenchFigures:
     auc: float
     eer: float
     average_precision: float
-    video_auc: float
+    video_auc: float | None
     num_videos: int
     num_groups: int
     num_merged: int
@@ -63,11 +64,12 @@ def deepfakebench_figures(table: ScoreTable) -> DeepfakeBenchFigures:
     video = video[keep]
     probability = scores[keep] if table.scale == "probability" else expit(scores[keep])
     labels = table.label[video]
-    rows_auc = auc(probability, labels)
+    points = curve(probability, labels)
     folders: dict[str, int] = {}
     group_of_video = np.array([folders.setdefault(folder_name(name), len(folders)) for name in table.video_id])
     _, group = np.unique(group_of_video[video], return_inverse=True)
     means, truth = _group_means(probability, labels, group)
+    video_auc = None if truth.min() == truth.max() else auc(means, truth)
     videos_in = np.zeros(len(means), dtype=np.int64)
     unique_video, first = np.unique(video, return_index=True)
     np.add.at(videos_in, group[first], 1)
@@ -75,10 +77,10 @@ def deepfakebench_figures(table: ScoreTable) -> DeepfakeBenchFigures:
     return DeepfakeBenchFigures(
         rows="frame" if by_frames else "clip",
         accuracy=float(((probability > 0.5) == (labels == 1)).mean()),
-        auc=rows_auc,
+        auc=points.auc(),
         eer=_nearest_eer(probability, labels),
-        average_precision=average_precision(probability, labels),
-        video_auc=auc(means, truth) if by_frames else rows_auc,
+        average_precision=points.average_precision(),
+        video_auc=video_auc if by_frames else points.auc(),
         num_videos=len(unique_video),
         num_groups=len(means),
         num_merged=int((videos_in > 1).sum()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,8 @@ from vidfake.scores.table import ScoreTable
 from vidfake.types import FAKE, REAL, BoolArray
 
 FACE_PIXEL_EDGES = (64.0, 128.0, 256.0)
-NUM_FACES_EDGES = (1.5, 2.5)
+COUNT_EDGES = (2.0, 3.0)
+COUNT_NAMES = ("one", "two", "three and more")
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,16 +60,16 @@ def by_compression(table: ScoreTable) -> Iterator[Group]:
 
 
 def by_attribute(
-    table: ScoreTable, name: str, edges: npt.ArrayLike, *, kind: str, unit: str = ""
+    table: ScoreTable, name: str, edges: npt.ArrayLike, *, kind: str, unit: str = "", names: Sequence[str] = ()
 ) -> Iterator[Group]:
     """Bins of one of the table's `attributes`: below the first edge, between edges, at or above the last."""
     values = table.attributes[name]
     bounds = np.concatenate(([-np.inf], np.asarray(edges, dtype=np.float64), [np.inf]))
     known = ~np.isnan(values) & table.labelled
-    for low, high in itertools.pairwise(bounds):
+    for i, (low, high) in enumerate(itertools.pairwise(bounds)):
         videos = known & (values >= low) & (values < high)
         if videos.any():
-            yield Group(kind, _range_title(float(low), float(high), unit), videos)
+            yield Group(kind, names[i] if names else _range_title(float(low), float(high), unit), videos)
 
 
 def _range_title(low: float, high: float, unit: str) -> str:
@@ -77,16 +78,6 @@ def _range_title(low: float, high: float, unit: str) -> str:
     if np.isinf(high):
         return f"{low:g}{unit} and above"
     return f"{low:g} to {high:g}{unit}"
-
-
-def by_number_of_faces(table: ScoreTable) -> Iterator[Group]:
-    """Videos with one, two and more faces: the attribute ``num_faces``."""
-    names = ("one face", "two faces", "three faces and more")
-    values = table.attributes["num_faces"]
-    for name, low, high in zip(names, (0.0, *NUM_FACES_EDGES), (*NUM_FACES_EDGES, np.inf), strict=True):
-        videos = table.labelled & (values > low) & (values < high)
-        if videos.any():
-            yield Group("number of faces", name, videos)
 
 
 def thirds(values: Float64Array) -> Float64Array:
@@ -102,6 +93,7 @@ def all_groups(table: ScoreTable) -> list[Group]:
         groups += by_attribute(table, "face_pixels", FACE_PIXEL_EDGES, kind="face size", unit=" px")
     if "quality" in table.attributes:
         groups += by_attribute(table, "quality", thirds(table.attributes["quality"]), kind="face quality")
-    if "num_faces" in table.attributes:
-        groups += by_number_of_faces(table)
+    for name, kind in (("num_faces", "faces at once"), ("num_tracks", "face tracks")):
+        if name in table.attributes:
+            groups += by_attribute(table, name, COUNT_EDGES, kind=kind, names=COUNT_NAMES)
     return groups

@@ -10,7 +10,7 @@ import numpy as np
 
 from vidfake.metrics.segments import Float64Array, IntArray
 from vidfake.scores.table import ScoreTable
-from vidfake.types import FAKE, REAL
+from vidfake.types import FAKE, REAL, BoolArray
 
 Policy = Literal["exclude", "as_real", "as_fake", "as_chance"]
 POLICIES: tuple[Policy, ...] = ("exclude", "as_real", "as_fake", "as_chance")
@@ -34,18 +34,18 @@ class Coverage:
         return self.num_scored / self.num_videos if self.num_videos else 0.0
 
 
-def coverage(table: ScoreTable, scores: Float64Array) -> Coverage:
-    """Coverage of (V,) video `scores`, NaN where there is none, among the labelled videos.
+def coverage(table: ScoreTable, scored: BoolArray, videos: BoolArray | None = None) -> Coverage:
+    """Coverage of the labelled `videos` (V,), all by default; `scored` (V,) marks those with a score.
 
     A video with status ``ok`` and no score at this level counts under ``no score``.
     """
-    scored = ~np.isnan(scores)
-    lost = table.labelled & ~scored
+    known = table.labelled if videos is None else table.labelled & videos
+    lost = known & ~scored
     words = ["no score" if status == "ok" else str(status) for status in table.status[lost]]
-    real, fake = table.label == REAL, table.label == FAKE
+    real, fake = known & (table.label == REAL), known & (table.label == FAKE)
     return Coverage(
-        num_videos=int(table.labelled.sum()),
-        num_scored=int((table.labelled & scored).sum()),
+        num_videos=int(known.sum()),
+        num_scored=int((known & scored).sum()),
         num_real=int(real.sum()),
         num_real_scored=int((real & scored).sum()),
         num_fake=int(fake.sum()),

@@ -8,6 +8,7 @@ Every figure that does not exist raises UndefinedMetricError.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,23 +33,23 @@ class Curve:
     false_alarms: Float64Array
     hits: Float64Array
 
-    @property
+    @cached_property
     def num_real(self) -> float:
         """Weight of all reals."""
         return float(self.false_alarms[-1])
 
-    @property
+    @cached_property
     def num_fake(self) -> float:
         """Weight of all fakes."""
         return float(self.hits[-1])
 
-    @property
+    @cached_property
     def fpr(self) -> Float64Array:
         """(K,) share of reals at or above each threshold."""
         self._need_both()
         return self.false_alarms / self.num_real
 
-    @property
+    @cached_property
     def tpr(self) -> Float64Array:
         """(K,) share of fakes at or above each threshold."""
         self._need_both()
@@ -132,18 +133,21 @@ class RankedScores:
         values, classes = checked(scores, labels)
         self._order = np.argsort(-values, kind="stable")
         ordered = values[self._order]
-        self._is_fake = classes[self._order] == FAKE
+        self._is_fake = (classes[self._order] == FAKE).astype(np.int32)
         last = np.append(ordered[1:] != ordered[:-1], True) if len(ordered) else np.empty(0, bool)
         self._ends = np.flatnonzero(last)
         self._thresholds = np.concatenate(([np.inf], ordered[self._ends]))
 
-    def curve(self, weights: Float64Array | None = None) -> Curve:
+    def curve(self, weights: npt.NDArray[Any] | None = None) -> Curve:
         """The curve of the rows, each counted `weights` (n,) times (once by default)."""
-        w = np.ones(len(self._order)) if weights is None else weights[self._order]
-        hits = np.cumsum(w * self._is_fake)[self._ends]
-        called = np.cumsum(w)[self._ends]
-        zero = np.zeros(1)
-        return Curve(self._thresholds, np.concatenate((zero, called - hits)), np.concatenate((zero, hits)))
+        w = np.ones(len(self._order), np.int32) if weights is None else weights.take(self._order)
+        hits, called = np.cumsum(w * self._is_fake), np.cumsum(w)
+        if len(self._ends) < len(hits):
+            hits, called = hits[self._ends], called[self._ends]
+        counts = np.zeros((2, len(hits) + 1))
+        counts[0, 1:] = called - hits
+        counts[1, 1:] = hits
+        return Curve(self._thresholds, counts[0], counts[1])
 
 
 def checked(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Float64Array, npt.NDArray[Any]]:
@@ -162,7 +166,7 @@ def checked(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Float64Array,
     return values, classes
 
 
-def curve(scores: npt.ArrayLike, labels: npt.ArrayLike, weights: Float64Array | None = None) -> Curve:
+def curve(scores: npt.ArrayLike, labels: npt.ArrayLike, weights: npt.NDArray[Any] | None = None) -> Curve:
     """The curve of (n,) `scores` and 0/1 `labels`."""
     return RankedScores(scores, labels).curve(weights)
 
@@ -195,11 +199,12 @@ def tpr_at_fpr(
     return points.tpr_at_fpr(max_fpr)
 
 
-def check_fpr_support(max_fpr: float, num_real: float) -> None:
-    """Raise UndefinedMetricError where `num_real` reals are too few to speak of an FPR of `max_fpr`."""
+def check_fpr_support(max_fpr: float, num_real: float) -> float:
+    """How many reals an FPR of `max_fpr` means; UndefinedMetricError where they are too few to speak of it."""
     if num_real * max_fpr < MIN_EXPECTED_FALSE_ALARMS - 1e-9:
         needed = int(np.ceil(MIN_EXPECTED_FALSE_ALARMS / max_fpr - 1e-9))
         raise UndefinedMetricError(
             f"TPR at FPR {100 * max_fpr:g} % needs {needed} real videos, there are {num_real:g}: "
             f"that FPR would be {num_real * max_fpr:.1f} false alarms. Use a larger FPR or more reals."
         )
+    return num_real * max_fpr

@@ -106,7 +106,7 @@ class CurveStatistic:
         self.size = len(self(np.ones(int(cluster.max(initial=0)) + 1, dtype=np.int32)))
 
     def __call__(self, counts: Multiplicity) -> Float64Array:
-        points = self._ranked.curve(counts[self._cluster].astype(np.float64))
+        points = self._ranked.curve(counts.take(self._cluster))
         return np.concatenate([np.atleast_1d(figure(points)) for figure in self._figures])
 
 
@@ -128,3 +128,17 @@ class MeanStatistic:
             raise UndefinedMetricError("A class-balanced mean needs rows of both classes.")
         means = [np.dot(w, self._values) / w.sum() for w in (real, fake)]
         return np.array([(means[0] + means[1]) / 2])
+
+
+class ShareStatistic:
+    """Mean of a per-row value, such as 1 for a pair that was told apart."""
+
+    size = 1
+
+    def __init__(self, values: npt.ArrayLike, cluster: IntArray) -> None:
+        self._values = np.asarray(values, dtype=np.float64)
+        self._cluster = cluster.astype(np.intp)
+
+    def __call__(self, counts: Multiplicity) -> Float64Array:
+        weight = counts[self._cluster]
+        return np.array([np.dot(weight, self._values) / weight.sum()])

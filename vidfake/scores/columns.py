@@ -28,14 +28,14 @@ def strings(values: Iterable[Any] | str, size: int, name: str) -> StrArray:
     if isinstance(values, str):
         column[:] = values
         return column
-    items = list(values)
+    items = values.tolist() if isinstance(values, np.ndarray) else list(values)
     if len(items) != size:
         raise ValueError(f"{name} has {len(items)} entries; {size} are needed, one per video")
+    if not set(map(type, items)) <= {str}:
+        wrong = next(i for i, item in enumerate(items) if type(item) is not str)
+        raise ValueError(f"{name}[{wrong}] is {items[wrong]!r}; a string is needed")
     shared: dict[str, str] = {}
-    for i, item in enumerate(items):
-        if not isinstance(item, str):
-            raise ValueError(f"{name}[{i}] is {item!r}; a string is needed")
-        column[i] = shared.setdefault(item, item)
+    column[:] = [shared.setdefault(item, item) for item in items]
     return column
 
 
