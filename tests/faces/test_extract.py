@@ -402,7 +402,7 @@ def test_joined_recordings_are_seen_to_their_end(make_video: MakeVideo, settings
     # the second half's timestamps begin anew, so packet times do not say when its frames are shown
     first = make_video(lambda t: [Disc(100, 100, 30, RED)], seconds=1.2, name="first.ts")
     second = make_video(
-        lambda t: [Disc(100, 100, 30, GREEN)], seconds=1.2, ground_at=lambda t: 200, name="second.ts"
+        lambda t: [Disc(220, 150, 30, GREEN)], seconds=1.2, ground_at=lambda t: 200, name="second.ts"
     )
     joined = first.with_name("joined.ts")
     joined.write_bytes(first.read_bytes() + second.read_bytes())
