@@ -60,6 +60,10 @@ class CentreSimilarity(HeadLoss):
         """Centres: random unit rows, moved by this loss itself."""
         self.register_buffer("weight", unit_rows(torch.randn(rows, self.embedding_dim)))
 
+    def similarities(self, z: Tensor) -> Tensor:
+        """Cosines (B, C) to a copy of the centres, which move before the backward pass reads it."""
+        return unit_rows(z) @ unit_rows(self.weight.to(z.dtype, copy=True)).T
+
     def criterion(self, logits: Tensor, y: Tensor) -> Tensor:
         """Cross-entropy per clip (B,)."""
         return cross_entropy(logits, y, reduction="none")
