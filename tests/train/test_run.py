@@ -12,9 +12,11 @@ from toy_runs import toy_config, write_toy_store
 
 from vidfake.errors import ConfigError, SamplerError
 from vidfake.inference.load import load_detector
+from vidfake.inference.predict import predict
 from vidfake.models.checkpoint import load_checkpoint
 from vidfake.scores import ScoreTable
 from vidfake.settings import DataSettings, LossSettings, RunConfig, SamplerSettings
+from vidfake.train.data import build_data
 from vidfake.train.loop import InterruptedRunError
 from vidfake.train.run import train_run
 
@@ -121,6 +123,27 @@ def test_accumulated_batches_take_fewer_steps(toy_store: Path, tmp_path: Path) -
     assert sum(line["kind"] == "train" for line in log) == 4  # 16 real clips, 2 per batch, 2 batches per step
 
 
+def test_cached_features_train_the_head_and_give_a_detector_of_pictures(toy_store: Path, tmp_path: Path) -> None:
+    config = toy_config(toy_store, tmp_path)
+    config = replace(
+        config,
+        data=replace(config.data, cache_features=True),
+        model=replace(config.model, encoder=replace(config.model.encoder, frozen=True)),
+        optim=replace(config.optim, epochs=2),
+    )
+    calls: list[str] = []
+    first = train_run(config, report=lambda stage, done, total: calls.append(stage))
+    assert any("feature" in stage for stage in calls)
+    calls.clear()
+    train_run(replace(config, name="again"), report=lambda stage, done, total: calls.append(stage))
+    assert not any("feature" in stage for stage in calls), "the second run reads what the first computed"
+    assert same(weights(first.checkpoint), weights(tmp_path / "again" / "best.vidfake"))
+    detector = load_detector(first.checkpoint)
+    table = ScoreTable.read(first.folder / "validation.jsonl")
+    scored = predict(detector.scorer, build_data(config).validation)
+    assert torch.allclose(torch.tensor(scored.clip_score), torch.tensor(table.clip_score), atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [
@@ -129,6 +152,7 @@ def test_accumulated_batches_take_fewer_steps(toy_store: Path, tmp_path: Path) -
         ({"data": {"validation_split": "train"}}, ConfigError, "both 'train'"),
         ({"optim": {"sam_rho": 0.1, "accumulate": 2}}, ConfigError, "accumulate must be 1"),
         ({"loss": LossSettings(name="supcon", task="manipulation")}, SamplerError, "classes_per_batch"),
+        ({"data": {"cache_features": True}}, ConfigError, "frozen=true"),
         ({"name": "../x"}, ConfigError, "plain folder name"),
     ],
 )

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from vidfake.data.batch import ClipBatch, ClipItem, collate
+from vidfake.data.clips import ClipDataset
+from vidfake.data.features import cached_features
 from vidfake.data.samplers import ClipSampler, build_sampler
 from vidfake.errors import ConfigError
 from vidfake.losses import EmbeddingLoss
+from vidfake.models.detector import Detector
 from vidfake.seeding import derived_seed
 from vidfake.settings import RunConfig
 from vidfake.train.data import RunData, reference_subset
 from vidfake.train.distributed import World
 
+Report = Callable[[str, int, int | None], None]
 MAX_REFERENCE_CLIPS = 2000  # training clips behind prototypes, probe and neighbours
 
 
@@ -74,14 +81,20 @@ class Feeder:
         return loader
 
 
-def build_feeder(config: RunConfig, data: RunData, loss: EmbeddingLoss, here: World) -> Feeder:
-    """Check that the sampler can supply what the loss needs, and make the feeder."""
+def build_feeder(
+    config: RunConfig, data: RunData, detector: Detector, loss: EmbeddingLoss, here: World, report: Report
+) -> Feeder:
+    """Check that the sampler can supply what the loss needs, and make the feeder.
+
+    With `data.cache_features` the frozen encoder sees every clip once; training then reads its features.
+    """
     if config.optim.batch_size < 1:
         raise ConfigError(f"optim.batch_size is {config.optim.batch_size}; it must be at least 1.")
     options = {"fake_share": config.data.fake_share} if data.training.makers else {}
+    drawn_from = data.reference if config.data.cache_features else data.training
     sampler = build_sampler(
         config.data.sampler,
-        data.training.table(),
+        drawn_from.table(),
         batch_size=config.optim.batch_size,
         seed=config.seed,
         rank=here.rank,
@@ -94,13 +107,54 @@ def build_feeder(config: RunConfig, data: RunData, loss: EmbeddingLoss, here: Wo
         by="label" if config.loss.task == "binary" else "class",
     )
     chosen = reference_subset(data.reference, MAX_REFERENCE_CLIPS, config.seed)
+    training: Dataset[ClipItem] = data.training
+    reference: Dataset[ClipItem] = data.reference
+    validation: Dataset[ClipItem] = data.validation
+    if config.data.cache_features:
+        training = reference = _features(config, data.reference, detector, here, report)
+        validation = _features(config, data.validation, detector, here, report)
     return Feeder(
-        training=data.training,
-        reference=Subset(data.reference, chosen),
-        validation=data.validation,
+        training=training,
+        reference=Subset(reference, chosen),
+        validation=validation,
         sampler=sampler,
         seed=config.seed,
         workers=config.data.workers,
         batch_size=config.optim.batch_size,
         pin_memory=here.device.type == "cuda",
     )
+
+
+def _features(
+    config: RunConfig, dataset: ClipDataset, detector: Detector, here: World, report: Report
+) -> Dataset[ClipItem]:
+    """The dataset with the frozen encoder's features, computed now unless a run before this one did."""
+    if not config.model.encoder.frozen:
+        raise ConfigError(
+            "data.cache_features keeps features of an encoder that does not change: "
+            "set model.encoder.frozen=true too."
+        )
+    encoder = detector.encoder
+    digest = hashlib.sha256()
+    for name, value in encoder.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+
+    def encode(frames: Tensor) -> Tensor:
+        encoder.eval()
+        with torch.no_grad():
+            return detector.encode(frames.to(here.device)).cpu()
+
+    facts = {
+        "name": config.model.encoder.name,
+        "size": config.model.encoder.input_size,
+        "sha256": digest.hexdigest(),
+    }
+    folder = Path(config.out) / "features"
+    for turn in range(here.size):  # one process fills the cache, the others then find it
+        if turn == here.rank:
+            found = cached_features(
+                folder, dataset, encode, encoder=facts, workers=config.data.workers, progress=report
+            )
+        here.barrier()
+    return found

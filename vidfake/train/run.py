@@ -118,7 +118,7 @@ class _Run:
             task=config.loss.task,
             frame_loss_weight=config.model.frame_loss_weight,
         ).to(here.device)
-        self.feeder: Feeder = build_feeder(config, self.data, self.loss, here)
+        self.feeder: Feeder = build_feeder(config, self.data, self.detector, self.loss, here, report)
         self.fitted: dict[str, Readout] = {}
 
     def train(self, stop: StopRequest, resume: bool) -> Progress:
