@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent / "support"))
 import toy_runs
 
 from vidfake.models.interfaces import ENCODERS
+from vidfake.models.weights import Published
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +24,8 @@ def toy_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="package", autouse=True)
 def _toy_encoder() -> Iterator[None]:
     """The toy encoder is in the registry for these tests only."""
-    ENCODERS.register(toy_runs.TOY_ENCODER, source="tests", kind="frame")(toy_runs.toy_encoder)
+    ENCODERS.register(toy_runs.TOY_ENCODER, source="tests", kind="frame", published=Published(head=()))(
+        toy_runs.toy_encoder
+    )
     yield
     del ENCODERS._rows[toy_runs.TOY_ENCODER]

@@ -57,17 +57,7 @@ def score_source(
     Videos are prepared with the detector's own extract settings into a clip store, which several detectors share
     when their settings are equal; crops in a store are those that `vidfake score` sees.
     """
-    store = source.store
-    extract = detector.checkpoint.extract
-    if store is None:
-        key = sha256_json(
-            {"extract": to_dict(extract), "videos": [r.video_id + "\x1f" + r.path for r in source.records]}
-        )
-        path = work / "stores" / f"{_plain(source.name)}-{key[:16]}"
-        prepare(source.records, path, extract, workers=workers, progress=report)
-        store = ClipStore(path, settings=extract)
-    elif store.settings != extract:
-        store = ClipStore(store.path, settings=extract)  # raises, naming the difference
+    store = store_of(detector, source, work, workers=workers, report=report)
     key = sha256_json(
         {
             "model": detector.checkpoint.sha256,
@@ -84,6 +74,20 @@ def score_source(
     table = _score(detector, store, source, report)
     table.write(kept)
     return table
+
+
+def store_of(
+    detector: LoadedDetector, source: Source, work: Path, *, workers: int = 1, report: Report | None = None
+) -> ClipStore:
+    """The source's clips as the detector wants them: its own store, or one prepared under `work` (found again)."""
+    extract = detector.checkpoint.extract
+    if source.store is not None:
+        return ClipStore(source.store.path, settings=extract)  # refuses other settings, naming the difference
+    videos = [[record.video_id, record.path] for record in source.records]
+    key = sha256_json({"extract": to_dict(extract), "videos": videos})
+    path = work / "stores" / f"{_plain(source.name)}-{key[:16]}"
+    prepare(source.records, path, extract, workers=workers, progress=report)
+    return ClipStore(path, settings=extract)
 
 
 def _score(detector: LoadedDetector, store: ClipStore, source: Source, report: Report | None) -> ScoreTable:

@@ -58,7 +58,7 @@ def load_detector(
         raise CheckpointError(f"{path}: its loss does not fit its config: {error}") from error
     name = readout or str(checkpoint.extra.get("readout") or default_readout(loss))
     chosen = _readout(name, split_states(checkpoint.readout_state), loss, path)
-    checkpoint.detector.to(device)
+    checkpoint.detector.prepare_for_inference().to(device)
     loss.to(device).eval()
     selected = name == (checkpoint.extra.get("readout") or default_readout(loss))
     thresholds = checkpoint.extra.get("thresholds") if selected else None

@@ -32,7 +32,8 @@ from vidfake.train.distributed import World, world
 from vidfake.train.log import RunLog
 from vidfake.train.loop import Fit, Metrics
 from vidfake.train.module import TrainingModule
-from vidfake.train.selection import fit_calibration_of, fit_thresholds
+from vidfake.train.provenance import training_facts
+from vidfake.train.selection import fit_calibration_of, fit_threshold, fit_thresholds
 from vidfake.train.state import Progress
 from vidfake.train.stop import StopRequest
 
@@ -119,6 +120,9 @@ class _Run:
             frame_loss_weight=config.model.frame_loss_weight,
         ).to(here.device)
         self.feeder: Feeder = build_feeder(config, self.data, self.detector, self.loss, here, report)
+        self.provenance = training_facts(
+            [*self.data.training.records.values(), *self.data.validation.records.values()]
+        )
         self.fitted: dict[str, Readout] = {}
 
     def train(self, stop: StopRequest, resume: bool) -> Progress:
@@ -191,7 +195,7 @@ class _Run:
             readout_state=join_states(readouts),
             calibration=calibration,
             metrics=metrics,
-            extra={"num_training_classes": self.data.num_training_classes, **extra},
+            extra={"num_training_classes": self.data.num_training_classes, **self.provenance, **extra},
         )
 
     def finish(self, progress: Progress) -> dict[str, Any]:
@@ -215,7 +219,11 @@ class _Run:
             readouts,
             metrics=metrics,
             calibration=None if calibration is None else calibration.to_state(),
-            extra={"readout": chosen, "thresholds": None if thresholds is None else thresholds.to_json()},
+            extra={
+                "readout": chosen,
+                "thresholds": None if thresholds is None else thresholds.to_json(),
+                "threshold": fit_threshold(table, self.config.score),
+            },
         )
         write_json(
             self.folder / RESULT_FILE,

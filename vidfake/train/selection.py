@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any
+
 from vidfake.errors import UndefinedMetricError
 from vidfake.inference.verdict import Thresholds
 from vidfake.metrics.calibration import Calibration, fit_calibration
@@ -33,6 +36,15 @@ def fit_thresholds(table: ScoreTable, settings: ScoreSettings) -> Thresholds | N
             num_validation_fake=fake.num_fake,
         )
     return None
+
+
+def fit_threshold(table: ScoreTable, settings: ScoreSettings) -> dict[str, Any] | None:
+    """The video-level threshold of highest balanced accuracy, to be carried over to test data; JSON-ready."""
+    rows = level_rows(table, "video", settings)
+    try:
+        return asdict(choose_threshold(rows.scores, rows.labels))
+    except UndefinedMetricError:
+        return None
 
 
 def fit_calibration_of(table: ScoreTable, settings: ScoreSettings) -> Calibration | None:

@@ -9,10 +9,13 @@ from pathlib import Path
 import toy_runs
 
 from vidfake.models.interfaces import ENCODERS
+from vidfake.models.weights import Published
 from vidfake.train.run import train_run
 
 if __name__ == "__main__":
-    ENCODERS.register(toy_runs.TOY_ENCODER, source="tests", kind="frame")(toy_runs.toy_encoder)
+    ENCODERS.register(toy_runs.TOY_ENCODER, source="tests", kind="frame", published=Published(head=()))(
+        toy_runs.toy_encoder
+    )
     config = toy_runs.toy_config(Path(sys.argv[1]), Path(sys.argv[2]))
     config = replace(
         config, model=replace(config.model, dropout=0.0), optim=replace(config.optim, epochs=2, batch_size=8)

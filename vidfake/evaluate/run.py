@@ -1,0 +1,153 @@
+"""Detectors × datasets: score tables and every figure about them, and detectors against one another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import vidfake
+from vidfake.errors import ProtocolError, UndefinedMetricError
+from vidfake.evaluate.classes import attribution_of
+from vidfake.evaluate.scoring import Source, score_source
+from vidfake.inference.load import LoadedDetector
+from vidfake.metrics.comparison import Comparison, compare
+from vidfake.metrics.results import DatasetResult
+from vidfake.metrics.sections import Resampling
+from vidfake.metrics.summary import summarise
+from vidfake.metrics.threshold import Threshold
+from vidfake.scores import ScoreTable
+from vidfake.settings import ScoreSettings
+from vidfake.train.provenance import shared_with_training
+
+Report = Callable[[str, int, int | None], None]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`results` in the order of detectors, then datasets; `tables` by (detector, dataset) behind them."""
+
+    results: tuple[DatasetResult, ...]
+    comparisons: tuple[Comparison, ...]
+    tables: dict[tuple[str, str], ScoreTable]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Options:
+    """How an evaluation is made. `control` names the detector that all others are compared with."""
+
+    how: Resampling = field(default_factory=Resampling)
+    settings: ScoreSettings | None = None
+    workers: int = 1
+    control: str = ""
+    margin: float | None = None
+    allow_training_overlap: bool = False
+
+
+def evaluate(
+    detectors: Sequence[LoadedDetector],
+    sources: Sequence[Source],
+    *,
+    work: Path,
+    foreign: Mapping[str, Sequence[ScoreTable]] | None = None,
+    options: Options | None = None,
+    report: Report | None = None,
+) -> Evaluation:
+    """Score and measure. `foreign` adds other people's score tables, per dataset name.
+
+    Raises ProtocolError when a detector was trained on a source that it is to be measured on, unless allowed.
+    """
+    options = options or Options()
+    _check_names(detectors, sources)
+    notes = [note for d in detectors for s in sources for note in _overlap(d, s, options)]
+    results, tables = [], {}
+    for detector in detectors:
+        for source in sources:
+            table = score_source(detector, source, work, workers=options.workers, report=report)
+            tables[detector.name, source.name] = table
+            results.append(_summary(detector, source, table, options, work))
+    for name, others in (foreign or {}).items():
+        for table in others:
+            tables[table.detector, name] = table
+            results.append(
+                summarise(table, settings=options.settings, dataset=name, role="scores", how=options.how)
+            )
+    return Evaluation(tuple(results), _comparisons(tables, options), tables, tuple(notes))
+
+
+def _summary(
+    detector: LoadedDetector, source: Source, table: ScoreTable, options: Options, work: Path
+) -> DatasetResult:
+    checkpoint = detector.checkpoint
+    threshold = checkpoint.extra.get("threshold")
+    result = summarise(
+        table,
+        settings=options.settings or checkpoint.config.score,
+        dataset=source.name,
+        role=_role(detector, source),
+        threshold=None if threshold is None else Threshold(**threshold),
+        calibration=detector.calibration,
+        how=options.how,
+        facts={
+            "detector": detector.name,
+            "detector sha256": checkpoint.sha256,
+            "read-out": detector.readout_name,
+            "loss": checkpoint.config.loss.name,
+            "dataset": str(source.path),
+            "dataset sha256": source.sha256,
+            "vidfake": vidfake.__version__,
+        },
+    )
+    found, open_set = attribution_of(detector, source, work)
+    return replace(result, attribution=found, open_set_auc=open_set)
+
+
+def _role(detector: LoadedDetector, source: Source) -> str:
+    """In-dataset when the detector was trained on a corpus of the same name, else cross-dataset."""
+    trained = set(detector.checkpoint.extra.get("training_datasets") or [])
+    here = {record.dataset for record in source.records}
+    if not trained - {""} or not here - {""}:
+        return ""
+    return "in-dataset" if here <= trained else "cross-dataset"
+
+
+def _overlap(detector: LoadedDetector, source: Source, options: Options) -> list[str]:
+    shared = shared_with_training(detector.checkpoint.extra, source.records)
+    if not shared:
+        return []
+    what = f"{len(shared)} of the sources in {source.path} (first: {shared[0]})"
+    text = f"detector '{detector.name}' was trained on {what}"
+    if not options.allow_training_overlap:
+        raise ProtocolError(
+            f"{text}, so its figure there would not be a test. Name a split that it was not trained on "
+            "(--split test), or pass --allow-overlap to have the figures marked."
+        )
+    return [f"{text}: these figures are not a test."]
+
+
+def _check_names(detectors: Sequence[LoadedDetector], sources: Sequence[Source]) -> None:
+    for kind, names in (("detector", [d.name for d in detectors]), ("dataset", [s.name for s in sources])):
+        double = sorted({name for name in names if names.count(name) > 1})
+        if double:
+            raise ProtocolError(
+                f"two {kind}s are called '{double[0]}'. Give each its own name, as NAME=PATH on the command line."
+            )
+
+
+def _comparisons(tables: Mapping[tuple[str, str], ScoreTable], options: Options) -> tuple[Comparison, ...]:
+    found: list[Comparison] = []
+    for dataset in dict.fromkeys(name for _, name in tables):
+        here = {detector: table for (detector, name), table in tables.items() if name == dataset}
+        if len(here) < 2:
+            continue
+        control = options.control or next(iter(here))
+        if control not in here:
+            continue
+        try:
+            found += compare(
+                here, control, dataset=dataset, settings=options.settings, margin=options.margin, how=options.how
+            )
+        except UndefinedMetricError:
+            continue  # the datasets' own sections say which figure does not exist and why
+    return tuple(found)
