@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +59,13 @@ class LossNeeds:
     context: tuple[str, ...] = ()
 
 
+def full_precision(z: Tensor) -> AbstractContextManager[object]:
+    """Autocast off for tensors like z; nothing at all, which is quicker, where it is off already."""
+    if not torch.is_autocast_enabled(z.device.type):
+        return nullcontext()
+    return torch.autocast(z.device.type, enabled=False)
+
+
 class EmbeddingLoss(nn.Module):
     """Base of every loss. A subclass implements `_per_clip` or, where no per-clip value exists, `_total`.
 
@@ -94,13 +103,13 @@ class EmbeddingLoss(nn.Module):
     def forward(self, embeddings: Tensor, labels: Tensor, *, context: LossContext | None = None) -> Tensor:
         """Scalar loss of the batch, float32 (float64 for float64 embeddings)."""
         z, y = self.checked(embeddings, labels)
-        with torch.autocast(z.device.type, enabled=False):
+        with full_precision(z):
             return self._total(z, y, context or LossContext())
 
     def per_clip(self, embeddings: Tensor, labels: Tensor, *, context: LossContext | None = None) -> Tensor:
         """Loss of each clip (B,), where defined. Raises LossInputError where the loss has no per-clip value."""
         z, y = self.checked(embeddings, labels)
-        with torch.autocast(z.device.type, enabled=False):
+        with full_precision(z):
             return self._per_clip(z, y, context or LossContext())
 
     def state_moves(self, context: LossContext) -> bool:
@@ -134,7 +143,7 @@ class EmbeddingLoss(nn.Module):
             )
         if len(labels) == 0:
             raise LossInputError(f"{name}: the batch is empty.")
-        low, high = int(labels.min()), int(labels.max())
+        low, high = (int(end) for end in torch.aminmax(labels))
         if low < 0 or high >= self.num_classes:
             raise LossInputError(
                 f"{name}: labels run from {low} to {high}; expected [0, {self.num_classes}) for {self.num_classes} "
@@ -149,12 +158,14 @@ class EmbeddingLoss(nn.Module):
             raise LossInputError(
                 f"{name}: embeddings are {tuple(embeddings.shape)}; expected (B, {self.embedding_dim})."
             )
-        if not bool(torch.isfinite(embeddings).all()):
+        # a sum that is finite has finite terms; only one that is not needs the slower look at each of them
+        if not math.isfinite(embeddings.detach().sum(dtype=torch.float32).item()):
             bad = int((~torch.isfinite(embeddings)).any(dim=1).sum())
-            raise LossInputError(
-                f"{name}: {bad} of {len(embeddings)} embeddings hold NaN or infinity. Lower the learning rate, or "
-                "turn off half precision."
-            )
+            if bad:
+                raise LossInputError(
+                    f"{name}: {bad} of {len(embeddings)} embeddings hold NaN or infinity. Lower the learning "
+                    "rate, or turn off half precision."
+                )
         return embeddings if embeddings.dtype == torch.float64 else embeddings.float()
 
 

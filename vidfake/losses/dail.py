@@ -132,7 +132,8 @@ class DAIL(EmbeddingLoss):
         if self.adversary is None:
             return loss
         x = reverse_gradient(unit_rows(z), reversal_strength(context.progress))
-        guesses = torch.einsum("be,bde->bd", x, self.adversary.to(z.dtype)[y])
+        guesses = F.linear(x, self.adversary.to(z.dtype).flatten(0, 1))
+        guesses = guesses.view(len(y), -1, self.num_domains)[torch.arange(len(y), device=y.device), y]
         return loss + self.adversarial_weight * F.cross_entropy(guesses, domains, reduction="none")
 
     def _domains(self, y: Tensor, context: LossContext) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Required, TypedDict, Unpack
 import torch
 from torch import Tensor, nn
 
-from vidfake.losses.angular import inverse_norm, unit_rows
+from vidfake.losses.angular import cosines_to, unit_rows
 from vidfake.losses.base import EmbeddingLoss, LossContext
 from vidfake.losses.cross_entropy import CrossEntropy
 from vidfake.losses.options import check_choice, check_per_class, check_range, listed_signature
@@ -96,14 +96,9 @@ class HeadLoss(EmbeddingLoss):
         else:
             self.weight = nn.Parameter(unit_rows(torch.randn(rows, self.embedding_dim)))
 
-    def unit_weight(self, z: Tensor) -> Tensor:
-        """Weights of norm 1 in the embeddings' precision."""
-        weight = self.weight.to(z.dtype)
-        return weight if self.weights == "simplex" else unit_rows(weight)
-
     def similarities(self, z: Tensor) -> Tensor:
         """Margin-free class similarities (B, C) that the score compares: cosines, unless a head says otherwise."""
-        return nn.functional.linear(z, self.unit_weight(z)) * inverse_norm(z)
+        return cosines_to(z, self.weight.to(z.dtype))
 
     def cosines(self, embeddings: Tensor) -> Tensor:
         """Cosine of each embedding to each class (B, C), float32."""
@@ -260,10 +255,11 @@ class MarginLogits(HeadLoss):
         """Scaled cosines with the margin in place (B, C)."""
         cosines = self.similarities(z)
         batch = HeadBatch(z, y, cosines, self.strength(y, context), context)
-        target = self.target_logit(batch.target_cosine(), batch)
-        changed = self.other_logits(target, batch).scatter(1, y[:, None], target[:, None])
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.gradient == "full"):
+            target = self.target_logit(batch.target_cosine(), batch)
+            changed = self.other_logits(target, batch).scatter(1, y[:, None], target[:, None])
         if self.gradient == "detached":
-            changed = cosines + (changed - cosines).detach()
+            changed = cosines + (changed - cosines.detach())
         return changed * self.factor(batch)
 
 

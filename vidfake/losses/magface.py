@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Unpack
@@ -92,35 +93,38 @@ class MagFace(MarginHead):
         if self.state_moves(context):
             self._watch(norms.detach())
         low, high = self._bounds(norms)
-        held = torch.clamp(norms, low, high)
+        held = norms.clamp(low, high)
         slope = (self.margin_high - self.margin_low) / (high - low)
         weight = self.regulariser_factor * self.score_scale * slope * high**2 * low**2 / (high**2 - low**2)
-        return super()._per_clip(z, y, context) + weight * (1.0 / held + held / high**2)
+        regulariser: Tensor = weight * (1.0 / held + held / high**2)
+        return super()._per_clip(z, y, context) + regulariser
 
     def target_logit(self, cosine: Tensor, batch: HeadBatch) -> Tensor:
         """cos(θ_y + m(a)), guarded."""
         norms = torch.linalg.vector_norm(batch.z, dim=1)
         low, high = self._bounds(norms)
-        share = (torch.clamp(norms, low, high) - low) / (high - low)
-        margin = self.margin_low + (self.margin_high - self.margin_low) * share
+        slope = (self.margin_high - self.margin_low) / (high - low)
+        margin = self.margin_low + slope * (norms.clamp(low, high) - low)
         return add_angle(cosine, margin * batch.strength, self.arc_guard)
 
-    def _bounds(self, norms: Tensor) -> tuple[Tensor, Tensor]:
+    def _bounds(self, norms: Tensor) -> tuple[float, float]:
         """(l, u) in force; before any are set, those that this batch would set."""
-        bounds = measured_bounds(norms.detach()) if bool(self.bounds.isnan().any()) else self.bounds
-        return bounds[0].to(norms.dtype), bounds[1].to(norms.dtype)
+        low, high = self.bounds.tolist()
+        if math.isnan(low):
+            low, high = measured_bounds(norms.detach()).tolist()
+        return low, high
 
     @torch.no_grad()
     def _watch(self, norms: Tensor) -> None:
         """Set the bounds if none are, refuse norms that do not vary, warn of norms out of bounds."""
-        if bool(self.bounds.isnan().any()):
+        if math.isnan(self.bounds[0].item()):
             self.bounds.copy_(measured_bounds(gather_plain(norms)))
         if not bool(self.checked_norms):
             self.checked_norms.fill_(norms_vary(norms, loss="MagFace"))
         if self.warned:
             return
         low, high = self.bounds.tolist()
-        clamped = float(((norms < low) | (norms > high)).float().mean())
+        clamped = 1.0 - float(((norms >= low) & (norms <= high)).sum()) / len(norms)
         if clamped > _MOST_CLAMPED:
             self.warned = True
             warnings.warn(

@@ -77,6 +77,8 @@ class Maxout(EmbeddingLoss):
         with torch.no_grad():
             certainty = torch.softmax(self.head.logits(z), dim=1).gather(1, y[:, None])
             share = 1.0 - self.most_dropped * certainty
-            rank = z.abs().argsort(dim=1).argsort(dim=1)
-            keep = rank < torch.round(share * self.embedding_dim)
+            count = self.embedding_dim - torch.round(share * self.embedding_dim).long()  # dropped, of each clip
+            largest = z.abs().topk(int(count.max()), dim=1).indices
+            dropped = torch.arange(largest.shape[1], device=z.device) < count
+            keep = torch.ones_like(z).scatter_(1, largest, (~dropped).to(z.dtype))
         return z * keep * (self.factor.to(z.dtype) / share)

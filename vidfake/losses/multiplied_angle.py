@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vidfake.errors import LossInputError
-from vidfake.losses.angular import angle_of
+from vidfake.losses.angular import angle_of, with_slope
 from vidfake.losses.base import LossContext
 from vidfake.losses.heads import Gradient, SoftmaxHead, SoftmaxOptions
 from vidfake.losses.options import check_choice, check_range
@@ -21,15 +21,18 @@ _ANNEAL_REACH = math.sqrt(200.0) - 1.0
 def multiplied_cosine(cosine: Tensor, multiplier: int) -> Tensor:
     """ψ(θ) = (-1)^k cos(mθ) - 2k with k = floor(mθ/π): falls from 1 at θ = 0 to 1 - 2m at π.
 
-    cos(mθ) is the Chebyshev polynomial of the cosine, so no acos is differentiated.
+    cos(mθ) is the Chebyshev polynomial T_m of the cosine, and m U_{m-1} its slope: no acos is differentiated.
     """
-    before, polynomial = torch.ones_like(cosine), cosine
-    for _ in range(multiplier - 1):
-        before, polynomial = polynomial, 2.0 * cosine * polynomial - before
     with torch.no_grad():
+        before, first = torch.ones_like(cosine), cosine
+        before_second, second = torch.zeros_like(cosine), torch.ones_like(cosine)
+        for _ in range(multiplier - 1):
+            before, first = first, 2.0 * cosine * first - before
+            before_second, second = second, 2.0 * cosine * second - before_second
         k = torch.floor(angle_of(cosine) * (multiplier / math.pi))
         sign = 1.0 - 2.0 * torch.remainder(k, 2.0)
-    return sign * polynomial - 2.0 * k
+        value, slope = sign * first - 2.0 * k, sign * multiplier * second
+    return with_slope(value, cosine, slope)
 
 
 class MultipliedAngle(SoftmaxHead):

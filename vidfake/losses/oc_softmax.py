@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidfake.errors import LossInputError
-from vidfake.losses.angular import inverse_norm, unit_rows
+from vidfake.losses.angular import cosines_to, unit_rows
 from vidfake.losses.base import LOSSES, EmbeddingLoss, LossContext, SearchSpace
 from vidfake.losses.options import check_range
 
@@ -70,7 +70,7 @@ class OCSoftmax(EmbeddingLoss):
             return -self._nearest(z)
 
     def _nearest(self, z: Tensor) -> Tensor:
-        cosines = F.linear(z, unit_rows(self.weight.to(z.dtype))) * inverse_norm(z)
+        cosines = cosines_to(z, self.weight.to(z.dtype))
         return cosines.max(dim=1).values
 
     def _per_clip(self, z: Tensor, y: Tensor, context: LossContext) -> Tensor:

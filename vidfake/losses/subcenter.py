@@ -8,7 +8,7 @@ from typing import Literal, Unpack
 import torch
 from torch import Tensor
 
-from vidfake.losses.angular import ArcGuard, inverse_norm
+from vidfake.losses.angular import ArcGuard, cosines_to
 from vidfake.losses.arcface import ArcFace
 from vidfake.losses.base import LOSSES, SearchSpace
 from vidfake.losses.heads import MarginOptions
@@ -69,7 +69,7 @@ class SubCenterArcFace(ArcFace):
 
     def centre_cosines(self, z: Tensor) -> Tensor:
         """Cosine to every centre (B, ΣK): the real class's first, then each fake class's."""
-        return torch.nn.functional.linear(z, self.unit_weight(z)) * inverse_norm(z)
+        return cosines_to(z, self.weight.to(z.dtype))
 
     def similarities(self, z: Tensor) -> Tensor:
         """Pooled cosine to each class (B, C)."""
