@@ -99,6 +99,7 @@ class LossSettings:
     name: str = "softmax"
     options: dict[str, Any] = field(default_factory=dict)
     task: Literal["binary", "manipulation"] = "binary"
+    teacher: str = ""  # checkpoint of a frozen teacher of the same embedding_dim, for losses that distil one
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,17 @@ def test_cached_features_train_the_head_and_give_a_detector_of_pictures(toy_stor
     assert torch.allclose(torch.tensor(scored.clip_score), torch.tensor(table.clip_score), atol=1e-4)
 
 
+def test_a_student_learns_from_a_teacher(finished: tuple[RunConfig, Path], toy_store: Path, tmp_path: Path) -> None:
+    _, teacher = finished
+    config = toy_config(toy_store, tmp_path)
+    needy = replace(config, loss=LossSettings(name="softmax + teacher_triplet"))
+    with pytest.raises(ConfigError, match="loss.teacher=RUN"):
+        train_run(needy)
+    loss = replace(needy.loss, teacher=str(teacher / "best.vidfake"))
+    result = train_run(replace(needy, name="student", loss=loss, optim=replace(config.optim, epochs=2)))
+    assert result.metrics["video_auc"] > 0.9
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [

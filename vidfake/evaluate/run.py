@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import vidfake
+from vidfake.data.provenance import shared_with_training
 from vidfake.errors import ProtocolError, UndefinedMetricError
 from vidfake.evaluate.classes import attribution_of
 from vidfake.evaluate.scoring import Source, score_source
@@ -18,7 +19,6 @@ from vidfake.metrics.summary import summarise
 from vidfake.metrics.threshold import Threshold
 from vidfake.scores import ScoreTable
 from vidfake.settings import ScoreSettings
-from vidfake.train.provenance import shared_with_training
 
 Report = Callable[[str, int, int | None], None]
 

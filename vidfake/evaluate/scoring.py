@@ -68,12 +68,17 @@ def score_source(
             ],
         }
     )
-    kept = work / "scores" / f"{_plain(detector.name)}-{_plain(source.name)}-{key[:16]}.jsonl"
+    kept = table_path(work, detector, source.name, key)
     if kept.exists():
         return ScoreTable.read(kept)
     table = _score(detector, store, source, report)
     table.write(kept)
     return table
+
+
+def table_path(work: Path, detector: LoadedDetector, name: str, key: str) -> Path:
+    """Where the score table of that content `key` is kept."""
+    return work / "scores" / f"{_plain(detector.name)}-{_plain(name)}-{key[:16]}.jsonl"
 
 
 def store_of(

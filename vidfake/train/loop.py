@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from vidfake.errors import ConfigError, VidfakeError
 from vidfake.losses import LossContext
+from vidfake.seeding import derived_seed
 from vidfake.settings import OptimSettings
 from vidfake.train.distributed import World
 from vidfake.train.log import RunLog
@@ -64,6 +65,7 @@ class Fit:
     world: World
     stop: StopRequest
     report: Report
+    teacher: Callable[[ClipBatch], Tensor] | None = None
 
     def __post_init__(self) -> None:
         s = self.settings
@@ -144,7 +146,7 @@ class Fit:
         if update:
             if self.sam is not None:
                 self.sam.first_step()
-                self._backward(batch, scale=1.0)
+                self._backward(batch, scale=1.0, repeated=True)
                 self.sam.restore()
             norm = self._clip()
             self.optimizer.step()
@@ -154,14 +156,14 @@ class Fit:
             return {**losses, "gradient_norm": norm}
         return losses
 
-    def _backward(self, batch: ClipBatch, *, scale: float) -> dict[str, float]:
+    def _backward(self, batch: ClipBatch, *, scale: float, repeated: bool = False) -> dict[str, float]:
         half = (
             torch.autocast(self.world.device.type, dtype=torch.bfloat16)
             if self.settings.autocast == "bfloat16"
             else nullcontext()
         )
         with half:
-            losses = self.forward(batch, self._context(batch))
+            losses = self.forward(batch, self._context(batch, repeated))
         if not bool(torch.isfinite(losses.total.detach())):
             raise DivergedError(
                 f"the loss is {losses.total.item()} at step {self.progress.step + 1} (clip {losses.clip.item()}, "
@@ -170,7 +172,7 @@ class Fit:
         (losses.total * scale).backward()  # type: ignore[no-untyped-call]
         return {"loss": losses.total.item(), "clip_loss": losses.clip.item(), "frame_loss": losses.frame.item()}
 
-    def _context(self, batch: ClipBatch) -> LossContext:
+    def _context(self, batch: ClipBatch, repeated: bool) -> LossContext:
         p = self.progress
         return LossContext(
             progress=min(1.0, p.step / self.total_updates),
@@ -179,6 +181,8 @@ class Fit:
             video_ids=tuple(batch.video_ids),
             source_ids=tuple(batch.source_ids),
             domains=_domains(batch),
+            teacher=self.teacher(batch) if self.teacher is not None else None,
+            repeated=repeated,
         )
 
     def _clip(self) -> float:
@@ -216,7 +220,6 @@ class Fit:
 
 
 def _domains(batch: ClipBatch) -> Tensor:
-    """A number per (dataset, compression), for losses that compare clips of one recording condition."""
-    names = [f"{d}\x1f{c}" for d, c in zip(batch.datasets, batch.compressions, strict=True)]
-    order = {name: i for i, name in enumerate(sorted(set(names)))}
-    return torch.tensor([order[name] for name in names], device=batch.labels.device)
+    """A number per (dataset, compression), the same in every process, for losses that compare conditions."""
+    names = zip(batch.datasets, batch.compressions, strict=True)
+    return torch.tensor([derived_seed("domain", *name) for name in names], device=batch.labels.device)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from vidfake.config import to_dict, to_toml
+from vidfake.data.provenance import training_facts
 from vidfake.data.store import ClipStore
 from vidfake.errors import ConfigError, UndefinedMetricError
 from vidfake.files import sha256_json, write_json, write_text
@@ -32,10 +33,10 @@ from vidfake.train.distributed import World, world
 from vidfake.train.log import RunLog
 from vidfake.train.loop import Fit, Metrics
 from vidfake.train.module import TrainingModule
-from vidfake.train.provenance import training_facts
 from vidfake.train.selection import fit_calibration_of, fit_threshold, fit_thresholds
 from vidfake.train.state import Progress
 from vidfake.train.stop import StopRequest
+from vidfake.train.teacher import build_teacher
 
 Report = Callable[[str, int, int | None], None]
 CONFIG_FILE, LOG_FILE, RESULT_FILE, SCORES_FILE = "config.toml", "log.jsonl", "result.json", "validation.jsonl"
@@ -120,6 +121,7 @@ class _Run:
             frame_loss_weight=config.model.frame_loss_weight,
         ).to(here.device)
         self.feeder: Feeder = build_feeder(config, self.data, self.detector, self.loss, here, report)
+        self.teacher = build_teacher(config, self.loss, self.detector.embedding_dim, here.device)
         self.provenance = training_facts(
             [*self.data.training.records.values(), *self.data.validation.records.values()]
         )
@@ -140,6 +142,7 @@ class _Run:
             world=self.world,
             stop=stop,
             report=self.report if self.world.is_main else (lambda stage, done, total: None),
+            teacher=self.teacher,
         )
         if resume:
             fit.resume()
