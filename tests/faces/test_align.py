@@ -85,7 +85,7 @@ def test_pixels_that_are_not_square_are_shown_square(aspect: float) -> None:
 
 def test_warp_by_identity_keeps_a_ramp() -> None:
     picture = ramp(64, 64, dx=1.5, dy=0.5)
-    # supersampling averages a linear ramp to itself; the outermost pixels see the mirrored edge
+    # supersampling averages a linear ramp to itself; the outermost pixels see the edge go on
     difference = warp(picture, IDENTITY, crop_size=64).astype(int) - picture
     assert np.abs(difference[2:-2, 2:-2]).max() <= 1
 
@@ -119,10 +119,10 @@ def test_sharpness_does_not_jump_where_the_scale_passes_one() -> None:
     assert max(contrast) / min(contrast) < 1.12
 
 
-def test_beyond_the_edge_lies_the_mirror_image() -> None:
+def test_beyond_the_edge_its_outermost_pixels_go_on() -> None:
     picture = ramp(40, 40, dx=4, dy=0)
     crop = warp(picture, np.array([[1.0, 0, 20], [0, 1.0, 0]]), crop_size=40)
-    np.testing.assert_allclose(crop[:, 10].astype(int), crop[:, 29].astype(int), atol=4)
+    assert (crop[:, :20] == picture[0, 0]).all()
 
 
 def test_inside_share() -> None:

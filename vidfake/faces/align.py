@@ -86,7 +86,7 @@ def warp(rgb: ByteArray, matrix: FloatArray, *, crop_size: int) -> ByteArray:
 
     Every crop pixel is the mean of k × k bilinear samples spread over its area, k = max(2, source pixels per crop
     pixel): shrinking does not alias, and sharpness does not jump where the scale passes 1. Beyond the picture's
-    edge its mirror image is taken.
+    edge its outermost pixels go on; a mirror image would give tightly cut faces a third eye.
     """
     import cv2
 
@@ -95,5 +95,5 @@ def warp(rgb: ByteArray, matrix: FloatArray, *, crop_size: int) -> ByteArray:
     fine = matrix * per_side
     fine[:, 2] += fine[:, :2].sum(axis=1) * 0.5 - 0.5
     side = crop_size * per_side
-    samples = cv2.warpAffine(rgb, fine, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    samples = cv2.warpAffine(rgb, fine, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(cv2.resize(samples, (crop_size, crop_size), interpolation=cv2.INTER_AREA), dtype=np.uint8)

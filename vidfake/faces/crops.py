@@ -43,8 +43,8 @@ def cut_crop(
 ) -> Crop:
     """The aligned crop of the face with these landmarks (5, 2), in pixels of the whole picture.
 
-    Nothing outside of `bounds` (the picture, or the region that a row is about) is looked at: there the mirror
-    image of what is inside stands in. `pixel_aspect` is a pixel's width over its height.
+    Nothing outside of `bounds` (the picture, or the region that a row is about) is looked at: there the outermost
+    pixels of what is inside go on. `pixel_aspect` is a pixel's width over its height.
     """
     size = settings.crop_size
     matrix = crop_transform(landmarks, crop_size=size, margin=settings.margin, pixel_aspect=pixel_aspect)
