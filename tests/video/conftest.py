@@ -17,14 +17,18 @@ from vidfake.video.writer import write_video
 WIDTH, HEIGHT = 96, 64
 
 
-def picture(number: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray[Any, Any]:
-    """A soft colour gradient, with `number` (0-255) in eight black or white blocks along the top."""
+def picture(number: int, width: int = WIDTH, height: int = HEIGHT, *, noise: float = 0.0) -> np.ndarray[Any, Any]:
+    """A soft colour gradient, with `number` (0-255) in eight black or white blocks along the top.
+
+    `noise` (levels) makes the packets of a video large.
+    """
     y, x = np.mgrid[:height, :width].astype(np.float64)
     rgb = np.stack([60 + 120 * x / width, 60 + 120 * y / height, 180 - 120 * x / width], -1)
     side = width // 8
     for bit in range(8):
         rgb[: height // 4, bit * side : (bit + 1) * side] = 235 if number >> bit & 1 else 20
-    return rgb.round().astype(np.uint8)
+    rgb += np.random.default_rng(number).normal(0, noise, rgb.shape) if noise else 0
+    return np.clip(rgb.round(), 0, 255).astype(np.uint8)
 
 
 def number_in(rgb: np.ndarray[Any, Any]) -> int:
@@ -53,11 +57,18 @@ def read_number() -> Callable[[np.ndarray[Any, Any]], int]:
 def make_video(tmp_path: Path) -> Callable[..., Path]:
     """``make_video("name.mp4", count, **settings of write_video)`` -> path of a video of numbered pictures."""
 
-    def make(name: str, count: int = 10, *, size: tuple[int, int] = (WIDTH, HEIGHT), **settings: Any) -> Path:
+    def make(
+        name: str,
+        count: int = 10,
+        *,
+        size: tuple[int, int] = (WIDTH, HEIGHT),
+        noise: float = 0.0,
+        **settings: Any,
+    ) -> Path:
         path = tmp_path / name
         if "pts_seconds" not in settings:
             settings.setdefault("frame_rate", 25)
-        write_video(path, (picture(number, *size) for number in range(count)), **settings)
+        write_video(path, (picture(number, *size, noise=noise) for number in range(count)), **settings)
         return path
 
     return make

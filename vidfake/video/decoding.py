@@ -94,9 +94,9 @@ class Decoder:
     @property
     def errors(self) -> int:
         """Failed reads, and frames that are missing, marked as damaged by the decoder, or dropped, so far."""
-        # a packet that fails is a missing frame too, or takes several with it: counted once
-        missing = max(self._failed_packets, self.timeline.num_missing)
-        return self.packets.errors + missing + self._damaged_frames + self.timeline.num_dropped
+        # a packet that fails, or a frame dropped for its time, is a missing frame too: counted once
+        lost = max(self._failed_packets, self.timeline.num_missing, self.timeline.num_dropped)
+        return self.packets.errors + lost + self._damaged_frames
 
     def seek(self, pts: int, known_pts: npt.NDArray[np.int64]) -> None:
         """Go to the keyframe at or before `pts`, in a video whose frames have `known_pts` (stream's time base).
@@ -112,7 +112,7 @@ class Decoder:
         for packet in self.packets:
             self.timeline.expect(packet)
             if packet.is_corrupt:  # incomplete; decoding it would show concealment as picture
-                self._failed_packets += 1
+                self._fail(packet)
                 continue
             for frame in self._decoded(packet):
                 yield from self.timeline.place(frame)
@@ -126,7 +126,12 @@ class Decoder:
         except av.error.EOFError:
             return []
         except (av.error.FFmpegError, ValueError):
-            self._failed_packets += 1
+            self._fail(packet)
             return []
         self._damaged_frames += sum(frame.is_corrupt for frame in frames)
         return frames
+
+    def _fail(self, packet: Packet[VideoStream] | None) -> None:
+        self._failed_packets += 1
+        if packet is not None:
+            self.timeline.fail(packet)

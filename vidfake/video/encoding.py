@@ -69,9 +69,13 @@ def find_encoder(name: str) -> Encoder:
     return ENCODERS[name]
 
 
-def rate_options(encoder: Encoder, *, crf: float | None, options: dict[str, str] | None) -> dict[str, str]:
+def rate_options(
+    encoder: Encoder, *, crf: float | None, bit_rate: int | None, options: dict[str, str] | None
+) -> dict[str, str]:
     """Encoder options: its defaults, then the quality, then the caller's own. Raises ConfigError."""
     chosen = dict(encoder.defaults)
+    if crf is not None and bit_rate is not None:
+        raise ConfigError(f"crf {crf} and bit_rate {bit_rate} exclude each other; give one of them")
     if crf is not None:
         if encoder.crf_range is None:
             raise ConfigError(f"{encoder.name} takes no crf; give bit_rate, or options such as {{'qmin': '2'}}")
@@ -82,6 +86,13 @@ def rate_options(encoder: Encoder, *, crf: float | None, options: dict[str, str]
         if encoder.name == "libvpx-vp9":
             chosen["b"] = "0"  # without it, crf is only a ceiling under a default bit rate
     return chosen | (options or {})
+
+
+def exact_rate(frame_rate: float | Fraction) -> Fraction:
+    """Frames per second as a fraction that encoders take. Raises ConfigError unless above 0."""
+    if not 0 < frame_rate < 1e5:
+        raise ConfigError(f"frame_rate is {frame_rate}; it must be above 0 (frames per second)")
+    return Fraction(frame_rate).limit_denominator(100_000)
 
 
 class FrameEncoder:
@@ -100,9 +111,14 @@ class FrameEncoder:
         bit_rate: int | None = None,
     ) -> None:
         self._width, self._height = size
-        self._format = VideoFormat(pixel_format)
+        try:
+            self._format = VideoFormat(pixel_format)
+        except ValueError as error:
+            raise ConfigError(f"no pixel format '{pixel_format}'; usual ones are yuv420p and yuv444p") from error
         if colour_space == "auto":
             colour_space = "bt709" if size[1] >= HD_LINES else "bt601"
+        if colour_space not in ("bt601", "bt709"):
+            raise ConfigError(f"colour_space is '{colour_space}'; it must be auto, bt601 or bt709")
         self._matrix = Colorspace.ITU709 if colour_space == "bt709" else Colorspace.ITU601
         self._range = ColorRange.JPEG if full_range or encoder.always_full_range else ColorRange.MPEG
         self._reformatter = VideoReformatter()
@@ -143,10 +159,8 @@ class FrameEncoder:
 
 def needs_even_size(encoder: Encoder, pixel_format: str, size: tuple[int, int]) -> bool:
     """True when an odd width or height cannot be stored: H.264 and HEVC crop in whole chroma samples."""
-    fmt = VideoFormat(pixel_format, *size)
-    odd_width = size[0] % 2 and any(component.width * 2 == size[0] + 1 for component in fmt.components)
-    odd_height = size[1] % 2 and any(component.height * 2 == size[1] + 1 for component in fmt.components)
-    return encoder.name in ("libx264", "libx265", "libsvtav1") and bool(odd_width or odd_height)
+    halved = pixel_format.startswith(("yuv420", "yuvj420", "yuv422", "yuvj422", "nv12", "nv16"))
+    return encoder.name in ("libx264", "libx265", "libsvtav1") and halved and bool(size[0] % 2 or size[1] % 2)
 
 
 def _has(name: str, mode: Literal["r", "w"]) -> bool:

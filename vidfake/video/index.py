@@ -12,7 +12,7 @@ import numpy.typing as npt
 from vidfake.types import BoolArray, FloatArray
 from vidfake.video.decoding import PacketReader
 from vidfake.video.opening import choose_stream, open_container
-from vidfake.video.timeline import codec_name, is_shown
+from vidfake.video.timeline import codec_name, has_order_only, is_shown, packet_pts
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def scan_index(path: Path | str) -> FrameIndex:
     """Read the times of all packets. Memory: 17 bytes per frame. Raises as `open_video` does."""
     with open_container(path) as container:
         stream = choose_stream(container, path)
-        codec = codec_name(stream)
+        codec, order_only = codec_name(stream), has_order_only(stream)
         reader = PacketReader(container, stream)
         pts: list[int] = []
         keys: list[bool] = []
@@ -47,10 +47,11 @@ def scan_index(path: Path | str) -> FrameIndex:
         for packet in reader:
             if not is_shown(packet, codec):
                 continue
-            if packet.pts is None:
+            time = packet_pts(packet, order_only)
+            if time is None:
                 num_missing += 1
                 continue
-            pts.append(packet.pts)
+            pts.append(time)
             keys.append(packet.is_keyframe)
         base = stream.time_base
         tick = (base.numerator, base.denominator) if base else (1, 1)

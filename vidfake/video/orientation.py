@@ -43,7 +43,7 @@ class Orientation:
     def rotation_degrees(self) -> int:
         """Clockwise turn that makes the stored picture upright (after a left-right mirror, if `mirrored`)."""
         if self.transpose:
-            return 270 if self.flip_rows else 90
+            return 90 if self.flip_columns else 270
         return 180 if self.flip_rows else 0
 
     def upright_size(self, width: int, height: int) -> tuple[int, int]:

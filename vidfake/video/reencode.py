@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 from typing import Any
 
 import av.codec
@@ -15,7 +14,7 @@ from av.video.frame import VideoFrame
 
 from vidfake.errors import ConfigError
 from vidfake.types import ByteArray
-from vidfake.video.encoding import FrameEncoder, find_encoder, needs_even_size, rate_options
+from vidfake.video.encoding import FrameEncoder, exact_rate, find_encoder, needs_even_size, rate_options
 from vidfake.video.orientation import Orientation
 from vidfake.video.pixels import PixelConverter
 
@@ -41,9 +40,7 @@ def reencode(
         raise ValueError(f"frames must be (T, H, W, 3) uint8, got {frames.shape} {frames.dtype}")
     if not len(frames):
         return frames.copy()
-    if crf is not None and bit_rate is not None:
-        raise ConfigError(f"crf {crf} and bit_rate {bit_rate} exclude each other; give one of them")
-    encoder = find_encoder(codec)
+    encoder, rate = find_encoder(codec), exact_rate(frame_rate)
     height, width = frames.shape[1:3]
     even = needs_even_size(encoder, pixel_format, (width, height))
     padded = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge") if even else frames
@@ -51,10 +48,9 @@ def reencode(
 
     source = av.codec.CodecContext.create(codec, "w")
     assert isinstance(source, VideoCodecContext)
-    rate = Fraction(frame_rate).limit_denominator(100_000)
     source.framerate = rate
     source.thread_count = 1
-    source.options = rate_options(encoder, crf=crf, options=options)
+    source.options = rate_options(encoder, crf=crf, bit_rate=bit_rate, options=options)
     writer = FrameEncoder(
         source, encoder, size=size, pixel_format=pixel_format, time_base=1 / rate, bit_rate=bit_rate
     )

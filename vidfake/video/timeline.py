@@ -24,6 +24,8 @@ class Timeline:
     after it keep their numbers, however they were reached. `pts_seconds` is the container's timestamp times the
     time base, and:
 
+    - an AVI file has no timestamps, only an order: with pictures that are reordered, the n-th one shown is given
+      the n-th time;
     - a frame without a timestamp follows the one before it by one nominal frame duration;
     - a timestamp that falls back by up to a second is disorder: its frame is dropped and counted in `num_dropped`;
     - one that falls back further starts a new piece (joined recordings), shifted to follow the last frame;
@@ -37,7 +39,9 @@ class Timeline:
         self._stream = stream
         self._codec = codec_name(stream)
         self._frame_seconds = nominal_frame_seconds(stream)
+        self._order_only = has_order_only(stream)
         self._waiting: list[int] = []  # pts of packets read whose frames have not come out yet
+        self._failed: set[int] = set()
         self._known_pts: npt.NDArray[np.int64] | None = None
         self._index = -1
         self._seconds: float | None = None
@@ -52,12 +56,21 @@ class Timeline:
 
     def expect(self, packet: Packet[VideoStream]) -> None:
         """Take note of a packet that should become a frame."""
-        if self._known_pts is None and packet.pts is not None and is_shown(packet, self._codec):
-            heapq.heappush(self._waiting, packet.pts)
+        pts = packet_pts(packet, self._order_only)
+        if self._known_pts is None and pts is not None and is_shown(packet, self._codec):
+            heapq.heappush(self._waiting, pts)
+
+    def fail(self, packet: Packet[VideoStream]) -> None:
+        """Take note that a packet will not become a frame after all."""
+        pts = packet_pts(packet, self._order_only)
+        if self._order_only and pts is not None:
+            self._failed.add(pts)
 
     def place(self, frame: VideoFrame) -> list[Placed]:
         """Frames whose place is now certain: usually the given one, the next out of the decoder."""
         released: list[Placed] = []
+        if self._order_only and self._stream.codec_context.has_b_frames:
+            frame.pts = min((pts for pts in self._waiting if pts not in self._failed), default=None)
         seconds = self._time_of(frame)
         if self._doubtful is not None:
             doubtful, self._doubtful = self._doubtful, None
@@ -101,11 +114,21 @@ class Timeline:
             return max(1, int(np.searchsorted(self._known_pts, pts)) - self._index)
         step = 0
         while pts is not None and self._waiting and self._waiting[0] <= pts:
-            heapq.heappop(self._waiting)
+            self._failed.discard(heapq.heappop(self._waiting))
             step += 1
         if self._index >= 0:  # pictures before the first decodable one were never meant to be shown
             self.num_missing += max(0, step - 1)
         return max(1, step)
+
+
+def has_order_only(stream: VideoStream) -> bool:
+    """True for a container whose timestamps say in which order packets are decoded, not when they are shown."""
+    return stream.container.format.name == "avi"
+
+
+def packet_pts(packet: Packet[VideoStream], order_only: bool) -> int | None:
+    """Time at which a packet's picture is shown; with `order_only`, one of the times at which pictures are."""
+    return packet.dts if order_only else packet.pts
 
 
 def is_shown(packet: Packet[VideoStream], codec: str) -> bool:

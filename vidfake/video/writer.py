@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,14 @@ from av.video.stream import VideoStream
 from vidfake.errors import ConfigError
 from vidfake.files import atomic_writer
 from vidfake.types import ByteArray
-from vidfake.video.encoding import ColourSpace, FrameEncoder, find_encoder, needs_even_size, rate_options
+from vidfake.video.encoding import (
+    ColourSpace,
+    FrameEncoder,
+    exact_rate,
+    find_encoder,
+    needs_even_size,
+    rate_options,
+)
 from vidfake.video.reencode import reencode
 
 __all__ = ["VideoWriter", "reencode", "write_video"]
@@ -61,15 +68,18 @@ class VideoWriter:
             raise ConfigError(
                 f"{path}: no video format has the suffix '{suffix}'. Use one of: {', '.join(_FORMATS)}"
             )
+        if rotation_degrees % 90:
+            raise ConfigError(f"rotation_degrees is {rotation_degrees}; it must be a multiple of 90")
         self._encoder = find_encoder(codec)
-        self._rate = None if frame_rate is None else Fraction(frame_rate).limit_denominator(100_000)
-        self._options = rate_options(self._encoder, crf=crf, options=options)
+        self._rate = None if frame_rate is None else exact_rate(frame_rate)
+        self._options = rate_options(self._encoder, crf=crf, bit_rate=bit_rate, options=options)
         self._pixel_format, self._bit_rate = pixel_format, bit_rate
         self._colour_space, self._full_range = colour_space, full_range
         self._rotation_degrees = rotation_degrees
         self._container_options = container_options or {}
         self._format = _FORMATS[suffix]
-        self._resources = contextlib.ExitStack()
+        self._file = contextlib.ExitStack()
+        self._disk_error: OSError | None = None
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
         self._pictures: FrameEncoder | None = None
@@ -77,9 +87,9 @@ class VideoWriter:
         self._last_pts: int | None = None
 
     def __enter__(self) -> Self:
-        handle = self._resources.enter_context(atomic_writer(self._path))
-        self._container = self._resources.enter_context(
-            av.open(handle, mode="w", format=self._format, container_options=self._container_options)
+        self._handle = self._file.enter_context(atomic_writer(self._path))
+        self._container = av.open(
+            self._handle, mode="w", format=self._format, container_options=self._container_options
         )
         return self
 
@@ -102,7 +112,12 @@ class VideoWriter:
             )
         rate = self._rate or Fraction(25)
         time_base = Fraction(1, _TICKS_PER_SECOND) if self._rate is None else 1 / self._rate
-        stream = self._container.add_stream(self._encoder.name, rate=rate)
+        try:
+            stream = self._container.add_stream(self._encoder.name, rate=rate)
+        except ValueError as error:
+            raise ConfigError(
+                f"{self._format} cannot hold {self._encoder.name}; use .mkv, which holds all, or libx264"
+            ) from error
         assert isinstance(stream, VideoStream)
         self._stream = stream
         stream.codec_context.options = self._options
@@ -116,8 +131,6 @@ class VideoWriter:
             full_range=self._full_range,
             bit_rate=self._bit_rate,
         )
-        if self._rotation_degrees % 90:
-            raise ConfigError(f"rotation_degrees is {self._rotation_degrees}; it must be a multiple of 90")
         if self._rotation_degrees % 360:
             stream.set_display_rotation(-self._rotation_degrees)
 
@@ -140,18 +153,41 @@ class VideoWriter:
                 f"{self._encoder.name} does not take these pictures ({self._pixel_format}, options "
                 f"{self._options}): {error.strerror}. Change the pixel format, the size or the options."
             ) from error
-        self._container.mux(packets)
+        with self._disk_errors():
+            self._container.mux(packets)
+
+    @contextlib.contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        """Unwrap what went wrong below the muxer, and remember that it was the disk and not the caller."""
+        try:
+            yield
+        except (av.error.FFmpegError, OSError) as error:
+            causes = [error, error.__cause__, error.__context__]
+            plain = [e for e in causes if isinstance(e, OSError) and not isinstance(e, av.error.FFmpegError)]
+            self._disk_error = plain[0] if plain else OSError(str(getattr(error, "strerror", error)))
+            raise self._disk_error from None
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._resources.pop_all() as resources:
-            if kind is not None:
-                resources.__exit__(kind, value, trace)
-            elif self._stream is None:
-                raise ConfigError(f"{self._path}: no picture was written; a video needs at least one")
-            else:
+        assert self._container is not None
+        try:
+            if value is None:
+                if self._stream is None:
+                    raise ConfigError(f"{self._path}: no picture was written; a video needs at least one")
                 self._encode(None)
+                with self._disk_errors():
+                    self._container.close()
+            else:
+                raise value
+        except BaseException as error:
+            with contextlib.suppress(av.error.FFmpegError):
+                self._container.close()
+            # only a failure of the disk is the file's own; anything else just withdraws the file
+            shown = error if error is self._disk_error else RuntimeError("withdrawn")
+            self._file.__exit__(type(shown), shown, None)
+            raise
+        self._file.close()
 
 
 def write_video(
