@@ -23,7 +23,7 @@ from vidfake.scores.ranks import midranks
 from vidfake.scores.table import ScoreTable
 from vidfake.types import FAKE, REAL
 
-NUM_BINS = 40
+MIN_BINS, MAX_BINS = 10, 60
 NUM_WORST = 8
 GROUP_RESAMPLES = 1000
 _CALIBRATION: dict[str, Callable[..., float]] = {
@@ -107,7 +107,8 @@ def distributions(table: ScoreTable, scores: Float64Array) -> tuple[Distribution
     low, high = np.quantile(scores[known], [0.005, 0.995])
     if not high > low:
         low, high = low - 0.5, high + 0.5
-    edges = np.linspace(low, high, NUM_BINS + 1)
+    num_bins = int(np.clip(2 * np.cbrt(known.sum()), MIN_BINS, MAX_BINS))  # Rice's rule
+    edges = np.linspace(low, high, num_bins + 1)
     names = np.where(table.label == REAL, "real", np.where(table.manipulation == "", "fake", table.manipulation))
     results = []
     for name in ["real", *sorted(set(names[known & (table.label == FAKE)]))]:

@@ -74,10 +74,10 @@ def by_attribute(
 
 def _range_title(low: float, high: float, unit: str) -> str:
     if np.isinf(low):
-        return f"below {high:g}{unit}"
+        return f"below {high:.3g}{unit}"
     if np.isinf(high):
-        return f"{low:g}{unit} and above"
-    return f"{low:g} to {high:g}{unit}"
+        return f"{low:.3g}{unit} and above"
+    return f"{low:.3g} to {high:.3g}{unit}"
 
 
 def thirds(values: Float64Array) -> Float64Array:

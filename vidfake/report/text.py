@@ -1,0 +1,40 @@
+"""Text from outside, made safe to show: file names and ids are hostile input.
+
+Escaping is the job of each format (HTML by autoescape, Markdown and CSV here); this module first takes out what no
+escaping helps against: control characters, and the invisible ones that turn text round or hide it.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+MAX_SHOWN = 160
+_INVISIBLE = {
+    *range(0x200B, 0x2010),  # zero-width, left-to-right and right-to-left marks
+    *range(0x2028, 0x202F),  # line separators, embeddings and overrides
+    *range(0x2060, 0x2070),  # word joiner, isolates, deprecated shaping
+    0x061C, 0x115F, 0x1160, 0x180E, 0x3164, 0xFEFF, 0xFFA0,
+}  # fmt: skip
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
+_MARKDOWN = "\\`*_{}[]()<>#+-.!|~&"
+
+
+def clean(text: object, *, limit: int | None = MAX_SHOWN) -> str:
+    """`text` with every control, format and lone-surrogate character replaced by U+FFFD, cut to `limit`."""
+    shown = "".join("\ufffd" if _is_harmful(c) else c for c in str(text))
+    return shown if limit is None or len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def _is_harmful(character: str) -> bool:
+    return ord(character) in _INVISIBLE or unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn")
+
+
+def markdown(text: object) -> str:
+    """`text` as literal Markdown in one line or table cell."""
+    return "".join(f"\\{c}" if c in _MARKDOWN else c for c in clean(text))
+
+
+def csv_cell(text: object) -> str:
+    """`text` for a spreadsheet: never taken for a formula. Numbers do not pass through here."""
+    shown = clean(text, limit=None)
+    return f"'{shown}" if shown.lstrip(" \u00a0").startswith(_FORMULA) else shown
