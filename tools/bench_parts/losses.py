@@ -59,7 +59,7 @@ def _table(size: int) -> Table:
             "CPU time of one thread. `linear + CE` is a bare torch linear layer with cross-entropy, "
             + ", ".join(f"{ms:.3g} ms for C = {c}" for c, ms in baselines.items())
             + "; `softmax` is the row of that name, which checks its input as all rows do. MB is the peak of what "
-            "one step allocates. `library` is pytorch-metric-learning's form of the loss (below 1: ours is quicker)."
+            "one step allocates. `library` is pytorch-metric-learning's form of it (below 1: ours is quicker)."
             " Triplet is left out at 512, where the library lists tens of millions of triplets.",
         ],
     )
