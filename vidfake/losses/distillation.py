@@ -34,8 +34,7 @@ def teacher_of(context: LossContext, z: Tensor, owner: str) -> Tensor:
     search_space=SearchSpace({"margin": (0.1, 0.2, 0.4)}),
 )
 class TeacherTriplet(EmbeddingLoss):
-    """The student's embedding nearer to the teacher's of the same class than to the student's of another, by a
-    margin.
+    """The student's clip nearer to the teacher's of its class than to the student's of another, by a margin.
 
         L = mean⁺ over i, p: y_p = y_i, n: y_n ≠ y_i of [||x_i - t_p|| - ||x_i - x_n|| + m]₊
 
