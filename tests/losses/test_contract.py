@@ -132,6 +132,7 @@ def test_the_row_says_what_a_catalogue_needs(name):
     assert row.details["tier"] in (1, 2, 3)
     assert isinstance(row.details["search_space"], SearchSpace)
     assert row.source
+    assert row.summary.endswith("."), "the first line of the docstring stands alone"
     text = inspect.getdoc(row.factory)
     assert "Two classes:" in text
     assert "Differs from" in text or (row.status == "reconstruction" and "Known" in text)
