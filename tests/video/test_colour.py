@@ -120,7 +120,7 @@ def test_the_two_matrices_really_differ(make_yuv: Callable[..., Path]) -> None:
 def test_gray(make_yuv: Callable[..., Path], codec: str, full_range: bool | None, expected: bool) -> None:
     """`expected`: limited range, so 16 is black and 235 white. Undeclared: limited in HEVC, full in FFV1."""
     values = np.repeat(np.array([16, 60, 128, 235], np.uint8), 16)
-    path = make_yuv([[np.tile(values, (64, 1))]], "gray", codec=codec, full_range=full_range)
+    path = make_yuv([[np.tile(values, (64, 1))]] * 4, "gray", codec=codec, full_range=full_range)
     with open_video(path) as reader:
         rgb = next(reader.frames()).rgb()
         assert reader.info.colour_space == "gray"
@@ -175,7 +175,7 @@ def test_palette(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("transfer", "hdr"), [(1, False), (16, True), (18, True)])
 def test_hdr_is_flagged(make_yuv: Callable[..., Path], transfer: int, hdr: bool) -> None:
     frame = [np.full((64, 64), 500, np.uint16), *(np.full((32, 32), 512, np.uint16) for _ in range(2))]
-    path = make_yuv([frame], "yuv420p10le", codec="libx265", name="hdr.mp4", matrix=9, transfer=transfer)
+    path = make_yuv([frame] * 4, "yuv420p10le", codec="libx265", name="hdr.mp4", matrix=9, transfer=transfer)
     info = probe(path)
     assert (info.hdr, info.colour_space, info.bit_depth) == (hdr, "bt2020", 10)
     json.dumps(dataclasses.asdict(info), allow_nan=False)

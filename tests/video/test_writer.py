@@ -38,6 +38,15 @@ def test_every_encoder_writes_every_frame(tmp_path: Path, pictures: Callable[...
     assert np.abs(np.stack(frames).astype(int) - originals).mean() < 8
 
 
+@pytest.mark.parametrize("codec", available_encoders())
+def test_one_and_two_frames(tmp_path: Path, pictures: Callable[..., Array], codec: str) -> None:
+    for count in (1, 2) * 4:  # often: the decoding times that libx265 gives here are arbitrary
+        write_video(tmp_path / "a.mp4", pictures(count), frame_rate=25, codec=codec)
+        with open_video(tmp_path / "a.mp4") as reader:
+            assert [frame.pts_seconds for frame in reader.frames()] == [0.0, 0.04][:count]
+            assert reader.info.duration_seconds == pytest.approx(count / 25)
+
+
 def test_lossless_rgb_is_exact(tmp_path: Path, pictures: Callable[..., Array]) -> None:
     originals = pictures(5, 33, 31)
     write_video(tmp_path / "a.mkv", originals, frame_rate=25, codec="ffv1", pixel_format="bgr0")

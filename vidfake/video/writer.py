@@ -35,6 +35,7 @@ _FORMATS = {
     ".ts": "mpegts", ".flv": "flv", ".ogv": "ogg",
 }  # fmt: skip
 _TICKS_PER_SECOND = 90_000
+_ABSURD_TICKS = 1 << 40  # libx265 leaves the decoding time of a video of one or two frames uninitialised
 
 
 class VideoWriter:
@@ -153,6 +154,9 @@ class VideoWriter:
                 f"{self._encoder.name} does not take these pictures ({self._pixel_format}, options "
                 f"{self._options}): {error.strerror}. Change the pixel format, the size or the options."
             ) from error
+        for packet in packets:
+            if packet.pts is not None and abs((packet.dts or 0) - packet.pts) > _ABSURD_TICKS:
+                packet.dts = packet.pts
         with self._disk_errors():
             self._container.mux(packets)
 
