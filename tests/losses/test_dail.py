@@ -91,8 +91,23 @@ def test_missing_and_wrong_domains_are_errors(batch):
     z, y = batch(2)
     with pytest.raises(LossInputError, match="DAIL needs LossContext.domains"):
         build()(z, y)
-    with pytest.raises(LossInputError, match=r"domains run from 0 to 3; expected \[0, 3\). Raise num_domains"):
-        build()(z, y, context=LossContext(domains=DOMAINS + (DOMAINS > 1)))
+    with pytest.raises(LossInputError, match="from 4 datasets or more; num_domains is 3. Raise num_domains"):
+        build()(z, y, context=LossContext(domains=torch.arange(12) % 4))
+
+
+def test_datasets_take_the_next_free_rows_in_training_only(batch):
+    z, y = batch(2)
+    big = 2**62
+    loss = build()
+    loss.eval()(z, y, context=LossContext(domains=torch.full((12,), big)))
+    assert loss.domain_ids.tolist() == [-1, -1, -1]
+    loss.train()(z, y, context=LossContext(domains=torch.tensor([big, 7] * 6)))
+    loss(z, y, context=LossContext(domains=torch.tensor([3, big] * 6)))
+    assert loss.domain_ids.tolist() == [7, big, 3]
+    resumed = build()
+    resumed.load_state_dict(loss.state_dict())
+    context = LossContext(domains=torch.tensor([3, 7] * 6))
+    assert resumed(z, y, context=context) == loss(z, y, context=context)
 
 
 @pytest.mark.parametrize("head", ["p2sgrad", "magface", "uniface"])

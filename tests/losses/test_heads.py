@@ -9,8 +9,9 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from vidfake.errors import ConfigError, LossInputError
-from vidfake.losses import LOSSES
+from vidfake.losses import LOSSES, LossContext
 from vidfake.losses.angular import add_angle, angle_of, inverse_norm
+from vidfake.losses.heads import MarginLogits
 
 
 def test_two_class_score_is_the_cosine_difference(batch, build_head):
@@ -103,3 +104,20 @@ def test_angles_at_the_poles_have_finite_gradients(guard):
     c = torch.tensor([1.0, -1.0, 1.0 + 1e-6, -1.0 - 1e-6], requires_grad=True)
     (add_angle(c, 0.5, guard).sum() + angle_of(c).sum()).backward()
     assert torch.isfinite(c.grad).all()
+
+
+MARGIN_HEADS = [row.name for row in LOSSES if issubclass(row.factory, MarginLogits) and "weights" in row.options()]
+
+
+@pytest.mark.parametrize("name", MARGIN_HEADS)
+def test_the_target_logit_of_every_margin_head_never_rises_with_the_angle(name):
+    options = {"centres_real": 1, "centres_fake": 1} if name == "subcenter_arcface" else {}
+    loss = LOSSES.build(name, num_classes=2, embedding_dim=4, weights="simplex", **options).double().eval()
+    theta = torch.linspace(0, torch.pi, 2001, dtype=torch.float64)
+    along = loss.weight[1] / loss.weight[1].norm()
+    across = torch.linalg.svd(loss.weight)[2][-1]
+    z = theta.cos()[:, None] * along + theta.sin()[:, None] * across
+    y = torch.ones(len(theta), dtype=torch.int64)
+    target = loss.training_logits(z, y, LossContext(progress=1.0))[:, 1]
+    assert (target.diff() <= 1e-4).all()
+    assert target[0] - target[-1] > 1.0

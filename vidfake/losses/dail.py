@@ -15,11 +15,14 @@ from vidfake.errors import LossInputError
 from vidfake.losses.angular import unit_rows
 from vidfake.losses.base import LOSSES, EmbeddingLoss, LossContext, LossNeeds, SearchSpace
 from vidfake.losses.context_checks import context_tensor
-from vidfake.losses.distributed import all_reduce_sum
+from vidfake.losses.distributed import all_reduce_sum, gather_plain
 from vidfake.losses.draws import Draws
 from vidfake.losses.heads import HeadLoss, MarginHead, SoftmaxHead
 from vidfake.losses.options import check_range
 from vidfake.losses.wrapping import build_head
+
+_FREE = -1
+"""Place of a dataset not yet seen; identifiers of datasets are not negative."""
 
 
 class _Reverse(torch.autograd.Function):
@@ -63,7 +66,8 @@ class DAIL(EmbeddingLoss):
         embedding_dim: E.
         head: name of the head; any that owns class weights.
         head_options: that head's own options.
-        num_domains: largest number of datasets; `LossContext.domains` runs from 0 to below it.
+        num_domains: largest number of datasets. Each value of `LossContext.domains` takes the next free rows when
+            it is first seen in training.
         adversarial_weight: a; 0 is off.
         leak_probability: chance that a row of another dataset enters a clip's denominator in training.
         seed: of those chances.
@@ -77,6 +81,7 @@ class DAIL(EmbeddingLoss):
 
     needs = LossNeeds(context=("domains",))
     has_native_score = True
+    domain_ids: Tensor
     seen: Tensor
 
     def __init__(
@@ -109,6 +114,7 @@ class DAIL(EmbeddingLoss):
         shape = (num_classes, self.num_domains, embedding_dim)
         self.adversary = nn.Parameter(torch.zeros(shape)) if self.adversarial_weight > 0 else None
         self.draws = Draws("dail", seed)
+        self.register_buffer("domain_ids", torch.full((self.num_domains,), _FREE))
         self.register_buffer("seen", torch.zeros(rows, dtype=torch.bool))
 
     def score(self, embeddings: Tensor) -> Tensor:
@@ -136,16 +142,32 @@ class DAIL(EmbeddingLoss):
         guesses = guesses.view(len(y), -1, self.num_domains)[torch.arange(len(y), device=y.device), y]
         return loss + self.adversarial_weight * F.cross_entropy(guesses, domains, reduction="none")
 
+    @torch.no_grad()
     def _domains(self, y: Tensor, context: LossContext) -> Tensor:
+        """Each clip's dataset as a number below num_domains (B,); new datasets are entered in training."""
         why = "classes compete within their own dataset"
-        given = context_tensor(context, "domains", owner="DAIL", shape=tuple(y.shape), why=why)
-        domains = given.to(y.device, torch.int64)
-        if int(domains.min()) < 0 or int(domains.max()) >= self.num_domains:
+        ids = context_tensor(context, "domains", owner="DAIL", shape=tuple(y.shape), why=why).to(y.device)
+        moves = self.state_moves(context)
+        table = self._extended(gather_plain(ids) if moves else ids)
+        if moves:
+            self.domain_ids.copy_(table)
+        return (ids[:, None] == table).long().argmax(dim=1)
+
+    def _extended(self, ids: Tensor) -> Tensor:
+        """The table of known datasets with those of `ids` in its next free places, in order of their value."""
+        table = self.domain_ids
+        new = torch.unique(ids[~torch.isin(ids, table)])
+        if len(new) == 0:
+            return table
+        known = int((table != _FREE).sum())
+        if known + len(new) > self.num_domains:
             raise LossInputError(
-                f"DAIL: domains run from {int(domains.min())} to {int(domains.max())}; expected "
-                f"[0, {self.num_domains}). Raise num_domains."
+                f"DAIL: the clips come from {known + len(new)} datasets or more; num_domains is {self.num_domains}"
+                ". Raise num_domains."
             )
-        return domains
+        table = table.clone()
+        table[known : known + len(new)] = new
+        return table
 
     @torch.no_grad()
     def _remember(self, rows: Tensor) -> None:
