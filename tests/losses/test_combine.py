@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vidfake.errors import ConfigError, LossInputError, SamplerError, UnknownNameError
-from vidfake.losses import LOSSES, CombinedLoss, LossContext, LossNeeds, build_loss, check_sampler, defaults_for
+from vidfake.errors import ConfigError, LossInputError, UnknownNameError
+from vidfake.losses import LOSSES, CombinedLoss, LossContext, build_loss, defaults_for
 from vidfake.losses.combine import parse_sum
 from vidfake.settings import LossSettings
 
@@ -111,12 +111,3 @@ def test_losses_that_read_the_norm_are_refused_where_it_is_constant(name):
     with pytest.raises(ConfigError, match="reads the norm of the embedding"):
         build(name, norm_can_vary=False)
     assert build(name).needs.norm_must_vary
-
-
-def test_a_sampler_that_cannot_feed_the_loss_is_refused_with_what_it_needs():
-    needs = LossNeeds(classes_per_batch=2, clips_per_class=4)
-    check_sampler(needs, loss="supcon", classes_per_batch=2, clips_per_class=8)
-    for p, k in ((1, 8), (2, 3)):
-        message = rf"'supcon' needs batches of at least 2 classes x 4 clips \(P x K\); this sampler gives {p} x {k}"
-        with pytest.raises(SamplerError, match=message):
-            check_sampler(needs, loss="supcon", classes_per_batch=p, clips_per_class=k)

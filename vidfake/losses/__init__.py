@@ -54,7 +54,6 @@ from vidfake.losses.base import LOSSES, EmbeddingLoss, LossContext, LossNeeds, S
 from vidfake.losses.combine import CombinedLoss, build_loss, defaults_for
 from vidfake.losses.heads import HeadLoss
 from vidfake.losses.readout import READOUTS, Readout, build_readout, load_readout
-from vidfake.losses.sampling import check_sampler
 
 __all__ = [
     "LOSSES",
@@ -68,7 +67,6 @@ __all__ = [
     "SearchSpace",
     "build_loss",
     "build_readout",
-    "check_sampler",
     "defaults_for",
     "load_readout",
 ]
