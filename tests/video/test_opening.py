@@ -170,6 +170,15 @@ def test_a_name_that_is_not_unicode(make_video: Callable[..., Path]) -> None:
     assert probe(odd).num_frames == 10
 
 
+def test_metadata_that_is_not_unicode(make_video: Callable[..., Path]) -> None:
+    path = make_video("a.mkv")
+    data = path.read_bytes()
+    assert b"Lavf" in data
+    path.write_bytes(data.replace(b"Lavf", b"L\xe4\xff\xf6"))
+    with open_video(path) as reader:
+        assert len(list(reader.frames())) == 10
+
+
 def test_symbolic_link(make_video: Callable[..., Path]) -> None:
     path = make_video("real.mp4")
     link = path.with_name("link.mp4")

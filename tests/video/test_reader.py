@@ -88,6 +88,18 @@ def test_pictures_do_not_depend_on_threads(make_video: Callable[..., Path], thre
             assert np.array_equal(a.luma_thumbnail(), b.luma_thumbnail())
 
 
+def test_large_pictures_do_not_depend_on_threads_either(make_video: Callable[..., Path]) -> None:
+    path = make_video("a.mkv", 2, size=(1281, 723), codec="ffv1", noise=30)
+    pictures = []
+    for threads in (1, 2, 3):
+        with open_video(path, threads=threads) as reader:
+            pictures.append([frame.rgb() for frame in reader.frames()])
+            part = next(reader.frames()).rgb(region=Region(101, 33, 900, 600))
+            assert np.array_equal(part, pictures[0][0][33:633, 101:1001])
+    assert np.array_equal(pictures[0], pictures[1])
+    assert np.array_equal(pictures[0], pictures[2])
+
+
 def test_frames_stay_valid_after_the_reader_is_closed(
     make_video: Callable[..., Path], read_number: Callable[[Array], int]
 ) -> None:

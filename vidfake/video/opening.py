@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from pathlib import Path
+from typing import Any
 
 import av
 import av.error
@@ -34,6 +35,9 @@ DEMUXER_OPTIONS = {
 }
 DECODER_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
 
+# titles and comments need not be Unicode; PyAV 19 always tolerates that
+_TOLERANT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+
 _PROTOCOL = re.compile(
     r"^(async|cache|concat|concatf|crypto|data|fd|ffrtmp\w+|file|ftp|gopher|hls|https?|httpproxy|icecast|mms[ht]|"
     r"md5|pipe|prompeg|rtm[pest]+|rtp|srt|srtp|subfile|tcp|tee|tls|udp|udplite|unix)[:,]"
@@ -59,9 +63,11 @@ def open_container(path: Path | str) -> InputContainer:
     """
     absolute = check_path(path)
     try:
-        return av.open(f"file:{absolute}", mode="r", options=dict(DEMUXER_OPTIONS), metadata_errors="replace")
+        container = av.open(f"file:{absolute}", mode="r", options=dict(DEMUXER_OPTIONS), **_TOLERANT)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise UnreadableVideoError(why_no_picture(absolute, _reason(error))) from error
+    assert isinstance(container, InputContainer)
+    return container
 
 
 def choose_stream(container: InputContainer, path: Path | str) -> VideoStream:

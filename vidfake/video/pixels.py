@@ -24,6 +24,7 @@ THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH = 36, 64
 _CROP_ALIGNMENT = 16  # pixels; a multiple of every chroma subsampling and of swscale's SIMD blocks
 _CROP_MARGIN = 16  # pixels; wider than chroma interpolation reaches
 _KEPT_SCALERS = 8
+_LARGE_PIXELS = 1 << 19  # below, starting threads costs more than it saves
 _HIGH_BITS = re.compile(r"p[024]1\d")  # P010 and its kin keep their bits at the top of 16
 # Within one level of the exact value on every processor. swscale's default is ten times as fast on whole pictures,
 # but up to 4 levels off, darker on average, and another path for odd sizes.
@@ -35,12 +36,14 @@ _INTERPOLATION = (
 class PixelConverter:
     """Turns the frames of one video into upright arrays. Safe to share between threads.
 
-    `size` is the stored width and height of the first frame; a frame of another size (a stream may change
-    its resolution) is scaled to it, so that coordinates mean the same throughout.
+    `size` is the stored width and height of the first frame; a frame of another size (a stream may change its
+    resolution) is scaled to it, so that coordinates mean the same throughout. `threads` (0: one per core) work on
+    large pictures; the result does not depend on them.
     """
 
-    def __init__(self, *, size: tuple[int, int], orientation: Orientation, codec: str) -> None:
+    def __init__(self, *, size: tuple[int, int], orientation: Orientation, codec: str, threads: int = 1) -> None:
         self.size = size
+        self._threads = threads
         self.orientation = orientation
         self._codec = codec
         self._scalers: OrderedDict[tuple[object, ...], VideoReformatter] = OrderedDict()
@@ -149,9 +152,10 @@ class PixelConverter:
             self._scalers[key] = scaler
             if len(self._scalers) > _KEPT_SCALERS:
                 self._scalers.popitem(last=False)
+            threads = self._threads if size[0] * size[1] >= _LARGE_PIXELS else 1
             try:
                 return scaler.reformat(
-                    frame, width=size[0], height=size[1], format=pixel_format, threads=1, **options
+                    frame, width=size[0], height=size[1], format=pixel_format, threads=threads, **options
                 )
             except av.error.FFmpegError as error:
                 raise UnreadableVideoError(

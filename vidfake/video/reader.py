@@ -92,6 +92,7 @@ class VideoReader:
                 size=(frame.width, frame.height),
                 orientation=orientation_of(frame),
                 codec=codec_name(self._stream),
+                threads=threads,
             )
             on_failure.pop_all()
 
