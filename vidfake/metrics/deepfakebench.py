@@ -8,7 +8,6 @@ nearest threshold, and for detectors of whole clips the clip AUC is printed as v
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import numpy as np
 from scipy.special import expit
@@ -19,7 +18,7 @@ from vidfake.metrics.ranking import auc, curve
 from vidfake.metrics.segments import Float64Array, IntArray
 from vidfake.scores.table import ScoreTable
 
-_VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv", ".tar"}
+_VIDEO_SUFFIXES = {"mp4", "avi", "mov", "mkv", "webm", "m4v", "mpg", "mpeg", "flv", "wmv", "tar"}
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,9 @@ class DeepfakeBenchFigures:
 
 def folder_name(video_id: str) -> str:
     """The folder that DeepfakeBench would store a video's frames in: its file name without the extension."""
-    path = PurePosixPath(video_id.replace("\\", "/"))
-    return path.stem if path.suffix.lower() in _VIDEO_SUFFIXES else path.name
+    name = video_id.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    stem, dot, suffix = name.rpartition(".")
+    return stem if dot and stem and suffix.lower() in _VIDEO_SUFFIXES else name
 
 
 def deepfakebench_figures(table: ScoreTable) -> DeepfakeBenchFigures:

@@ -14,7 +14,7 @@ from vidfake.metrics.segments import Float64Array, IntArray
 from vidfake.types import FAKE
 
 Multiplicity = npt.NDArray[np.int32]
-CHUNK = 32_768  # rows; what one pass touches stays in the cache
+CHUNK = 65_536  # rows; what one pass touches stays in the cache
 
 
 class Statistic(Protocol):
@@ -44,15 +44,25 @@ class AucStatistic:
         fakes, self._fake_cluster = _ascending(values[fake], cluster[fake])
         below = np.searchsorted(reals, fakes, side="left")
         tied = np.searchsorted(reals, fakes, side="right") - below
-        self._pieces = list(_pieces(reals, fakes, below, tied))
+        self._pieces = _pieces(reals, fakes, below, tied)
+        most_reals = max((last - first for first, last, *_ in self._pieces), default=0)
+        most_fakes = max((stop - start for _, _, start, stop, *_ in self._pieces), default=0)
+        # reused in every call: fresh memory for each piece would cost more than the arithmetic
+        self._cumulative = np.zeros(most_reals + 1, dtype=np.int64)
+        self._real_weight = np.empty(most_reals, dtype=np.int32)
+        self._fake_weight = np.empty(most_fakes, dtype=np.int32)
+        self._wins = np.empty(most_fakes, dtype=np.int64)
 
     def __call__(self, counts: Multiplicity) -> Float64Array:
         wins, num_real, num_fake = 0, 0, 0
         for first, last, start, stop, below, tied_fakes, tied_stop in self._pieces:
-            cumulative = np.zeros(last - first + 1, dtype=np.int64)
-            np.cumsum(counts.take(self._real_cluster[first:last], mode="clip"), out=cumulative[1:])
-            weight = counts.take(self._fake_cluster[start:stop], mode="clip")
-            local = int(np.dot(cumulative.take(below, mode="clip"), weight))
+            cumulative, weight = self._cumulative[: last - first + 1], self._fake_weight[: stop - start]
+            real_weight, below_each = self._real_weight[: last - first], self._wins[: stop - start]
+            counts.take(self._real_cluster[first:last], mode="clip", out=real_weight)
+            np.cumsum(real_weight, out=cumulative[1:])
+            counts.take(self._fake_cluster[start:stop], mode="clip", out=weight)
+            cumulative.take(below, mode="clip", out=below_each)
+            local = int(np.dot(below_each, weight))
             drawn = int(weight.sum())
             wins += 2 * (num_real * drawn + local)
             if len(tied_fakes):
