@@ -130,6 +130,44 @@ def test_a_closed_reader_says_so(make_video: Callable[..., Path]) -> None:
         list(reader.frames())
 
 
+def test_reading_on_after_the_end_of_a_pass_is_an_error_and_no_crash(make_video: Callable[..., Path]) -> None:
+    with open_video(make_video("a.mp4", 60)) as reader:
+        first = reader.frames()
+        next(first)
+        second = reader.frames()
+        assert next(second).index == 0
+        with pytest.raises(ValueError, match="this pass over the video has ended"):
+            list(first)
+        assert len(list(second)) == 59
+        third = reader.frames()
+        kept = next(third)
+    with pytest.raises(ValueError, match="this pass over the video has ended"):
+        list(third)
+    assert kept.rgb().shape == (64, 96, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixel_format"),
+    [("a.mov", "png", "rgb24"), ("a.mkv", "ffv1", "bgr0"), ("a.mp4", "libx264", "yuv420p")],
+)
+def test_arrays_belong_to_the_caller(
+    tmp_path: Path, pictures: Callable[..., Array], name: str, codec: str, pixel_format: str
+) -> None:
+    picture = pictures(1, 64, 64)[0]  # 192 bytes a row: no padding to copy away
+    with av.open(str(tmp_path / name), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, pixel_format
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format=pixel_format)))
+        container.mux(stream.encode(None))
+    with open_video(tmp_path / name) as reader:
+        frame = next(reader.frames())
+    for take in (frame.rgb, lambda: frame.rgb(region=Region(0, 0, 64, 64)), frame.luma_thumbnail):
+        before = take().copy()
+        taken = take()
+        taken[:] = 0
+        assert np.array_equal(take(), before)
+
+
 def test_nothing_stays_open_after_a_refusal(make_video: Callable[..., Path]) -> None:
     path = make_video("a.mp4", container_options={"movflags": "faststart"})
     data = path.read_bytes()

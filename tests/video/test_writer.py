@@ -241,6 +241,13 @@ def test_sizes_times_and_suffixes_that_cannot_be(tmp_path: Path, pictures: Calla
     assert list(tmp_path.iterdir()) == []
 
 
+def test_writing_after_the_end_is_an_error_and_no_crash(tmp_path: Path, pictures: Callable[..., Array]) -> None:
+    with VideoWriter(tmp_path / "a.mp4", frame_rate=25) as writer:
+        writer.write(pictures(1)[0])
+    with pytest.raises(ValueError, match="use `with VideoWriter"):
+        writer.write(pictures(1)[0])
+
+
 def test_an_encoder_that_this_build_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ENCODERS, "libnone", encoding.Encoder("libnone", "h264", None, {}))
     assert "libnone" not in available_encoders()

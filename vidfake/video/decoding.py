@@ -32,13 +32,19 @@ class PacketReader:
         self._container, self._stream = container, stream
         self._end_seconds = float("-inf")
         self._num_packets = 0
-        self._gave_up = self._at_end = False
+        self._gave_up = self._at_end = self._stopped = False
+
+    def stop(self) -> None:
+        """To be called before the container is closed: reading on would crash the process; now it is a ValueError."""
+        self._stopped = True
 
     def __iter__(self) -> Iterator[Packet[VideoStream]]:
         """Non-empty packets of the stream in file order, from where the container stands."""
         failures = 0
         packets = self._container.demux()
         while failures <= MAX_READ_ERRORS:
+            if self._stopped:
+                raise ValueError("this pass over the video has ended: its reader was closed or has begun another")
             try:
                 packet = next(packets, None)
             except (av.error.FFmpegError, OSError):

@@ -141,7 +141,8 @@ class PixelConverter:
         converted = self._reformat(
             key, frame, size, "rgb24", dst_color_range=ColorRange.JPEG, interpolation=_INTERPOLATION, **options
         )
-        return _plane(converted, 0, 3, 1).reshape(size[1], size[0], 3)
+        rgb = _plane(converted, 0, 3, 1).reshape(size[1], size[0], 3)
+        return rgb.copy() if converted is frame else rgb  # swscale had nothing to do: these are the frame's own
 
     def _reformat(
         self, key: tuple[object, ...], frame: VideoFrame, size: tuple[int, int], pixel_format: str, **options: Any

@@ -100,7 +100,9 @@ class VideoReader:
         self._resources.close()
         self._container = self._resources.enter_context(open_container(self.path))
         self._stream = choose_stream(self._container, self.path)
-        return Decoder(self._container, self._stream, threads=self._threads)
+        decoder = Decoder(self._container, self._stream, threads=self._threads)
+        self._resources.callback(decoder.packets.stop)
+        return decoder
 
     @property
     def decode_errors(self) -> int:

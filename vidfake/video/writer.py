@@ -174,23 +174,25 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._container is not None
+        container = self._container
+        assert container is not None
         try:
-            if value is None:
-                if self._stream is None:
-                    raise ConfigError(f"{self._path}: no picture was written; a video needs at least one")
-                self._encode(None)
-                with self._disk_errors():
-                    self._container.close()
-            else:
+            if value is not None:
                 raise value
+            if self._stream is None:
+                raise ConfigError(f"{self._path}: no picture was written; a video needs at least one")
+            self._encode(None)
+            with self._disk_errors():
+                container.close()
         except BaseException as error:
             with contextlib.suppress(av.error.FFmpegError):
-                self._container.close()
+                container.close()
             # only a failure of the disk is the file's own; anything else just withdraws the file
             shown = error if error is self._disk_error else RuntimeError("withdrawn")
             self._file.__exit__(type(shown), shown, None)
             raise
+        finally:
+            self._container = None  # writing on would crash the process
         self._file.close()
 
 
