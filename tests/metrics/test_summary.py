@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from vidfake.errors import UndefinedMetricError
 from vidfake.files import dump_json
 from vidfake.metrics.calibration import fit_calibration
-from vidfake.metrics.comparison import compare
+from vidfake.metrics.comparison import compare, rank_detectors
 from vidfake.metrics.levels import level_rows, score_levels
 from vidfake.metrics.pairs import pair_wins
 from vidfake.metrics.pooling import frames_averaged, pool_video
@@ -264,6 +265,24 @@ def test_comparison_uses_the_videos_that_both_scored(table: ScoreTable) -> None:
     foreign = replace(part, video_id=[f"x{i}" for i in range(90)])
     with pytest.raises(UndefinedMetricError):
         compare({"all": table, "foreign": foreign}, "all", how=FEW)
+
+
+def result_of(detector: str, dataset: str, auc_value: float | None) -> DatasetResult:
+    level = SimpleNamespace(level="video", figures={"auc": Figure(auc_value)})
+    section = SimpleNamespace(name="all", levels=(level,), reason="")
+    return DatasetResult(detector, dataset, "", "video", 0, {}, (section,))  # type: ignore[arg-type]
+
+
+def test_detectors_are_ranked_over_the_data_sets_that_all_have() -> None:
+    figures = {"a": [0.9, 0.8, 0.7, None], "b": [0.8, 0.9, 0.6, 0.5], "c": [0.7, 0.7, 0.5, 0.9]}
+    results = [result_of(name, f"set{i}", value) for name, row in figures.items() for i, value in enumerate(row)]
+    ranking = rank_detectors(results)
+    assert ranking.datasets == ("set0", "set1", "set2")
+    assert list(ranking.mean_ranks) == ["a", "b", "c"]
+    assert ranking.mean_ranks == pytest.approx({"a": 4 / 3, "b": 5 / 3, "c": 3.0})
+    assert ranking.groups == (("a", "b", "c"),), "three data sets cannot tell them apart"
+    assert rank_detectors(results[:8]) is None, "two detectors are no ranking"
+    assert rank_detectors([r for r in results if r.dataset in ("set0", "set3")]) is None, "one common data set"
 
 
 def test_pooling_is_chosen_on_validation_and_only_that_is_tested(table: ScoreTable) -> None:

@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vidfake.metrics.bootstrap import Interval
+from vidfake.metrics.comparison import Ranking
+from vidfake.metrics.multiplicity import FriedmanResult
 from vidfake.metrics.results import Figure, RocBand
-from vidfake.report.charts import det, nice_ticks, roc
+from vidfake.report.charts import critical_difference, det, nice_ticks, roc
 from vidfake.report.numbers import clock, decimal, p_text, percent, span, with_interval
 from vidfake.report.svg import BOTTOM, LEFT, RIGHT, TOP, Plot, linear
 from vidfake.report.text import clean, csv_cell, markdown
@@ -86,6 +88,16 @@ def test_det_puts_the_equal_error_rate_on_the_diagonal() -> None:
     across, up = map(float, line[1].split(","))
     width, height = 430 - LEFT - RIGHT, 350 - TOP - BOTTOM
     assert (across - LEFT) / width == pytest.approx((350 - BOTTOM - up) / height, abs=1e-3)
+
+
+def test_a_ranking_is_drawn_with_hostile_names() -> None:
+    test = FriedmanResult((1.2, 1.8, 3.0), 5, 7.0, 0.03, 9.0, 0.01)
+    names = {"<b>&": 1.2, "x" * 90: 1.8, "c": 3.0}
+    svg = critical_difference(Ranking(("d",) * 5, names, test, 1.48, (("<b>&", "x" * 90), ("x" * 90, "c"))))
+    root = ElementTree.fromstring(svg)
+    assert len([e for e in root.iter() if e.get("class") == "bar"]) == 2
+    assert "<b>&" in [e.text for e in root.iter()]
+    assert max(len(e.text or "") for e in root.iter() if e.get("class") == "tick") <= 28
 
 
 def test_ticks_are_round_and_inside() -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vidfake.errors import ScoreFileError
 from vidfake.scores import ScoreTable, read_score_file
@@ -209,6 +211,27 @@ def test_unreadable_files_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none.csv", tmp_path / "none.json"):
         with pytest.raises(ScoreFileError, match="cannot be read"):
             read_score_file(path)
+
+
+PIECES = st.sampled_from([
+    "video_id", "score", "label", "frame", "clip", ",", ";", "\t", "\n", "\r\n", '"', "{", "}", "[", "]", ":", " ",
+    "0.5", "-1e400", "nan", "1", "a.mp4", "b/000.png", "\x00", "\ufeff", "é", "null", "true", "\\ud800", "9" * 400,
+])  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=30).map("".join), st.sampled_from(["f.csv", "f.json", "f.jsonl"]))
+@settings(max_examples=200, deadline=None)
+def test_any_text_is_a_table_or_a_score_file_error(
+    tmp_path_factory: pytest.TempPathFactory, text: str, name: str
+) -> None:
+    path = write(tmp_path_factory.getbasetemp(), name, text)
+    for records in (None, RECORDS):
+        message = ""
+        try:
+            read_score_file(path, records=records, allow_missing=True)
+        except ScoreFileError as error:
+            message = str(error)
+        assert not message or name in message
 
 
 def test_missing_videos_can_be_counted_instead(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,9 +11,17 @@ from vidfake.errors import UndefinedMetricError
 from vidfake.metrics.bootstrap import Clusters, bootstrap, interval, p_value
 from vidfake.metrics.delong import delong_test
 from vidfake.metrics.levels import level_rows
-from vidfake.metrics.multiplicity import Verdict, equivalence, holm
+from vidfake.metrics.multiplicity import (
+    FriedmanResult,
+    Verdict,
+    critical_difference,
+    equivalence,
+    friedman,
+    holm,
+    indistinguishable_groups,
+)
 from vidfake.metrics.ranking import auc
-from vidfake.metrics.results import Figure
+from vidfake.metrics.results import DatasetResult, Figure
 from vidfake.metrics.sections import Resampling
 from vidfake.metrics.segments import Float64Array, IntArray
 from vidfake.metrics.statistics import AucStatistic
@@ -102,6 +110,43 @@ def _compare_two(
     except UndefinedMetricError:
         opinion = None  # one video of a class: the bootstrap's interval stands alone
     return Comparison(dataset, name, control, len(labels), area_a, area_b, Figure(gap, band), p, p, opinion)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Detectors ranked over several data sets by headline AUC: Friedman's test and Nemenyi's critical difference.
+
+    `groups` are the largest sets of detectors that lie within one critical difference.
+    """
+
+    datasets: tuple[str, ...]
+    mean_ranks: dict[str, float]
+    friedman: FriedmanResult
+    critical_difference: float
+    groups: tuple[tuple[str, ...], ...]
+
+
+def rank_detectors(results: Sequence[DatasetResult]) -> Ranking | None:
+    """The ranking over the data sets on which every detector has a figure, or None where the blocks do not allow
+    it: fewer than three detectors or two such data sets, or ties throughout.
+
+    The data sets must be independent: compressions of the same videos are not further blocks.
+    """
+    areas = {(r.dataset, r.detector): r.headline().value for r in results}
+    detectors = list(dict.fromkeys(r.detector for r in results))
+    datasets = [
+        name
+        for name in dict.fromkeys(r.dataset for r in results)
+        if all(areas.get((name, detector)) is not None for detector in detectors)
+    ]
+    try:
+        test = friedman([[areas[name, detector] or 0.0 for detector in detectors] for name in datasets])
+        difference = critical_difference(len(detectors), len(datasets))
+    except UndefinedMetricError:
+        return None
+    ranks = dict(sorted(zip(detectors, test.mean_ranks, strict=True), key=lambda pair: pair[1]))
+    groups = indistinguishable_groups(ranks, difference)
+    return Ranking(tuple(datasets), ranks, test, difference, tuple(map(tuple, groups)))
 
 
 def _verdict(row: Comparison, margin: float | None, how: Resampling) -> Verdict | None:

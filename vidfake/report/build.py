@@ -13,6 +13,7 @@ import numpy as np
 
 from vidfake import __version__
 from vidfake.files import write_json, write_text
+from vidfake.metrics.comparison import rank_detectors
 from vidfake.metrics.results import to_plain
 from vidfake.report import html, markdown
 from vidfake.report.model import EvaluationResult, MediaOf, ScoreRows
@@ -39,11 +40,13 @@ def build_report(
     thumbnails and files for the worst errors. Raises StorageError when a file cannot be written.
     """
     folder = Path(out_dir)
-    page = html.render(evaluation, media or {})
+    ranking = rank_detectors(evaluation.results)
+    page = html.render(evaluation, media or {}, ranking)
     write_text(folder / "scores.csv", "".join(_csv_lines(scores)))
     plain = {"format": FORMAT, "version": VERSION, "vidfake": __version__, **to_plain(evaluation)}
+    plain["ranking"] = to_plain(ranking)
     write_json(folder / "report.json", plain)
-    write_text(folder / "report.md", markdown.render(evaluation))
+    write_text(folder / "report.md", markdown.render(evaluation, ranking))
     write_text(folder / "report.html", page)
     return folder / "report.html"
 

@@ -8,6 +8,7 @@ from itertools import groupby
 
 from scipy.special import ndtri
 
+from vidfake.metrics.comparison import Ranking
 from vidfake.metrics.levels import LEVEL_TITLES, LEVELS
 from vidfake.metrics.results import CalibrationFigures, DatasetResult, Distribution, RocBand
 from vidfake.report.model import CorruptionPoint
@@ -106,6 +107,28 @@ def corruption_curves(points: Sequence[CorruptionPoint], title: str) -> str:
         path = [*clean[:1], *group]
         plot.line([p.severity for p in path], [p.auc.value or 0.0 for p in path], colour, dots=True)
         plot.name(colour, kind)
+    return plot.svg()
+
+
+def critical_difference(ranking: Ranking, title: str = "Mean ranks and critical difference") -> str:
+    """Demšar's diagram: detectors by mean rank (1 is best); a bar joins those that cannot be told apart."""
+    number = len(ranking.mean_ranks)
+    ticks = [(float(rank), str(rank)) for rank in range(1, number + 1)]
+    rows = number + len(ranking.groups) + 2
+    names = [(rows - 1.0 - i, name) for i, name in enumerate(ranking.mean_ranks)]
+    plot = Plot(
+        title, linear(1, number), linear(0, rows), ticks, names, "Mean rank", "", width=880,
+        height=90 + 26 * rows, left=200,
+    )  # fmt: skip
+    for i, (height, name) in enumerate(names):
+        plot.line([1, ranking.mean_ranks[name]], [height, height], i, dots=True)
+    for i, group in enumerate(ranking.groups):
+        ranks = [ranking.mean_ranks[name] for name in group]
+        plot.bar(min(ranks), max(ranks), 1.0 + i)
+    plot.bar(1, min(1 + ranking.critical_difference, number), 0.3, guide=True)
+    plot.note(
+        f"critical difference {decimal(ranking.critical_difference, 2)} (dashed), thick bars: no difference shown"
+    )
     return plot.svg()
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from vidfake.metrics.comparison import Ranking
 from vidfake.metrics.levels import LEVEL_TITLES
 from vidfake.metrics.results import DatasetResult, Figure, WorstError
 from vidfake.report import numbers
-from vidfake.report.charts import charts_of, corruption_curves
+from vidfake.report.charts import charts_of, corruption_curves, critical_difference
 from vidfake.report.model import EvaluationResult, Media, MediaOf
 from vidfake.report.text import clean
 
@@ -50,7 +51,7 @@ def video_link(media: Media | None, seconds: float | None) -> str:
     return address if seconds is None else f"{address}#t={seconds:.1f}"
 
 
-def render(evaluation: EvaluationResult, media: MediaOf) -> str:
+def render(evaluation: EvaluationResult, media: MediaOf, ranking: Ranking | None = None) -> str:
     """The whole page."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("vidfake.report"),
@@ -66,6 +67,8 @@ def render(evaluation: EvaluationResult, media: MediaOf) -> str:
         level_title=LEVEL_TITLES.get,
         charts=[_as_markup(charts_of(result)) for result in evaluation.results],
         corruption_charts=_corruption_charts(evaluation),
+        ranking=ranking,
+        ranking_chart=Markup(critical_difference(ranking)) if ranking else "",
         gallery=[_gallery(result, media) for result in evaluation.results],
     )
     return environment.get_template("report.html").render(e=evaluation)

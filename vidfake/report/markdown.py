@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from vidfake.metrics.comparison import Ranking
 from vidfake.metrics.levels import LEVEL_TITLES
 from vidfake.metrics.results import DatasetResult, Figure, Section
 from vidfake.report.model import EvaluationResult
@@ -15,13 +16,22 @@ _LEVEL_COLUMNS = (
 )  # fmt: skip
 
 
-def render(evaluation: EvaluationResult) -> str:
+def render(evaluation: EvaluationResult, ranking: Ranking | None = None) -> str:
     """The whole document."""
     parts = [f"# {markdown(evaluation.title)}", "", *_glance(evaluation.results)]
     for result in evaluation.results:
         parts += _result(result)
     if evaluation.comparisons:
         parts += ["## Detectors compared", "", *_comparisons(evaluation)]
+    if ranking:
+        ranked = [(name, decimal(rank, 2)) for name, rank in ranking.mean_ranks.items()]
+        parts += [f"## Detectors ranked over {len(ranking.datasets)} data sets", ""]
+        parts += _table(("detector", "mean rank"), ranked)
+        parts += [
+            f"Friedman p {p_text(ranking.friedman.p_value)}, critical difference "
+            f"{decimal(ranking.critical_difference, 2)} ranks.",
+            "",
+        ]
     if evaluation.corruptions:
         rows = [
             (p.detector, p.dataset, p.kind, p.severity, p.parameter, with_interval(p.auc), percent(p.coverage))

@@ -13,6 +13,7 @@ from vidfake.report.text import clean
 
 NUM_COLOURS = 8
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 44
+MAX_TICK_LABEL = 28
 
 Scale = Callable[[float], float]
 """A value on an axis -> 0..1 along it."""
@@ -36,13 +37,14 @@ class Plot:
     y_label: str = ""
     width: int = 430
     height: int = 350
+    left: int = LEFT
     _marks: list[str] = field(default_factory=list)
     _legend: list[tuple[int, str]] = field(default_factory=list)
 
     def _at(self, x: float, y: float) -> tuple[float, float]:
         across, up = (min(max(scale(v), 0.0), 1.0) for scale, v in ((self.x, x), (self.y, y)))
         return (
-            LEFT + across * (self.width - LEFT - RIGHT),
+            self.left + across * (self.width - self.left - RIGHT),
             self.height - BOTTOM - up * (self.height - TOP - BOTTOM),
         )
 
@@ -75,6 +77,15 @@ class Plot:
         """A thin dashed line, such as chance."""
         self._marks.append(f'<polyline class="guide" points="{self._points(xs, ys)}"/>')
 
+    def bar(self, low: float, high: float, y: float, *, guide: bool = False) -> None:
+        """A thick level bar from `low` to `high`, or a dashed one."""
+        points = self._points([low, high], [y, y])
+        self._marks.append(f'<polyline class="{"guide" if guide else "bar"}" points="{points}"/>')
+
+    def note(self, text: str) -> None:
+        """A line of text in the legend, without a colour."""
+        self._legend.append((-1, clean(text)))
+
     def name(self, colour: int, label: str) -> None:
         """An entry of the legend below the drawing."""
         self._legend.append((colour % NUM_COLOURS, clean(label, limit=60)))
@@ -92,19 +103,23 @@ class Plot:
             parts.append(_text("tick", across, bottom + 16, label, "middle"))
         for value, label in self.y_ticks:
             up = bottom - min(max(self.y(value), 0.0), 1.0) * (bottom - TOP)
-            parts.append(f'<line class="grid" x1="{LEFT}" y1="{up:.1f}" x2="{right}" y2="{up:.1f}"/>')
-            parts.append(_text("tick", LEFT - 7, up + 4, label, "end"))
+            parts.append(f'<line class="grid" x1="{self.left}" y1="{up:.1f}" x2="{right}" y2="{up:.1f}"/>')
+            parts.append(_text("tick", self.left - 7, up + 4, label, "end"))
         parts += self._marks
-        parts.append(f'<path class="axis" d="M{LEFT} {TOP}V{bottom}H{right}"/>')
-        parts.append(_text("label", (LEFT + right) / 2, self.height - 8, self.x_label, "middle"))
+        parts.append(f'<path class="axis" d="M{self.left} {TOP}V{bottom}H{right}"/>')
+        parts.append(_text("label", (self.left + right) / 2, self.height - 8, self.x_label, "middle"))
         half = (TOP + bottom) / 2
         turned = _text("label", 13, half, self.y_label, "middle")
         parts.append(f'<g transform="rotate(-90 13 {half})">{turned}</g></svg>')
         if self._legend:
-            entries = "".join(f'<li><i class="key s{c}"></i>{escape(label)}</li>' for c, label in self._legend)
+            keys = ["" if colour < 0 else f'<i class="key s{colour}"></i>' for colour, _ in self._legend]
+            entries = "".join(
+                f"<li>{k}{escape(label)}</li>" for k, (_, label) in zip(keys, self._legend, strict=True)
+            )
             parts.append(f'<ul class="legend">{entries}</ul>')
         return "".join(parts) + "</figure>"
 
 
 def _text(kind: str, x: float, y: float, label: str, anchor: str) -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(clean(label))}</text>'
+    shown = escape(clean(label, limit=MAX_TICK_LABEL if kind == "tick" else None))
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{shown}</text>'

@@ -85,7 +85,7 @@ def refuse_missing(records: Sequence[VideoRecord], present: Collection[int], pat
     if lost:
         raise ScoreFileError(
             f"{path}: {len(lost)} of {len(records)} videos of the manifest have no score, first {shown(lost[0])}. "
-            "Score them, or pass allow_missing (--allow-missing) to count them as missing."
+            "Score them, or pass allow_missing to count them as missing."
         )
 
 
