@@ -92,6 +92,16 @@ def test_whole_files_are_not_called_cut_off(make_video: Callable[..., Path], nam
         assert (reader.truncated, reader.decode_errors) == (False, 0)
 
 
+def test_spans_of_a_cut_off_file(make_video: Callable[..., Path]) -> None:
+    """The part asked for is whole; that the file is not, is known from its index."""
+    path = make_video("a.mkv", 800, options={"preset": "veryfast", "g": "25"})
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 3 // 4])
+    with open_video(path) as reader:
+        assert len(list(reader.frames([(10.0, 10.5)]))) == 13
+        assert reader.truncated
+
+
 def test_an_unfinished_pass_does_not_call_a_file_cut_off(make_video: Callable[..., Path]) -> None:
     with open_video(make_video("a.mp4", 100)) as reader:
         for frame in reader.frames([(0.0, 0.5)]):

@@ -35,7 +35,7 @@ class PacketReader:
         self._gave_up = self._at_end = self._stopped = False
 
     def stop(self) -> None:
-        """To be called before the container is closed: reading on would crash the process; now it is a ValueError."""
+        """To be called before the container is closed: makes reading on a ValueError instead of a crash."""
         self._stopped = True
 
     def __iter__(self) -> Iterator[Packet[VideoStream]]:

@@ -78,6 +78,7 @@ class VideoReader:
         self._threads = threads
         self._resources = contextlib.ExitStack()
         self._closed = False
+        self._seen_truncated = False
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(self._resources.close)
             self._decoder = self._new_decoder()
@@ -112,8 +113,9 @@ class VideoReader:
 
     @property
     def truncated(self) -> bool:
-        """True when this pass reached the end of the file and found less than its header promises."""
-        return self._decoder.packets.truncated
+        """True when the file was read to its end, by this pass or for its index, and holds less than its header
+        promises."""
+        return self._seen_truncated or self._decoder.packets.truncated
 
     def frames(self, spans: Iterable[tuple[float, float]] | None = None) -> Iterator[DecodedFrame]:
         """Frames in presentation order; with `spans`, those with start <= pts_seconds <= end of any span.
@@ -157,6 +159,7 @@ class VideoReader:
         if unwanted < SCAN_SECONDS or self._container.format.name.split(",")[0] not in SEEKABLE:
             return None
         index = scan_index(self.path)
+        self._seen_truncated = index.truncated
         return index if index.reliable else None
 
     def close(self) -> None:
