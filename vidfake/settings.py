@@ -121,7 +121,9 @@ class OptimSettings:
 
 @dataclass(frozen=True)
 class SamplerSettings:
-    name: str = "balanced"
+    """How batches are drawn. ``auto`` is ``balanced``, or ``pk`` for a loss that needs several clips of a class."""
+
+    name: str = "auto"
     options: dict[str, Any] = field(default_factory=dict)
 
 

@@ -162,7 +162,14 @@ def test_a_student_learns_from_a_teacher(finished: tuple[RunConfig, Path], toy_s
         ({"data": {"train_split": "nope"}}, ConfigError, "splits are"),
         ({"data": {"validation_split": "train"}}, ConfigError, "both 'train'"),
         ({"optim": {"sam_rho": 0.1, "accumulate": 2}}, ConfigError, "accumulate must be 1"),
-        ({"loss": LossSettings(name="supcon", task="manipulation")}, SamplerError, "classes_per_batch"),
+        (
+            {
+                "loss": LossSettings(name="supcon", task="manipulation"),
+                "data": {"sampler": SamplerSettings("balanced")},
+            },
+            SamplerError,
+            "classes_per_batch",
+        ),
         ({"data": {"cache_features": True}}, ConfigError, "frozen=true"),
         ({"name": "../x"}, ConfigError, "plain folder name"),
     ],

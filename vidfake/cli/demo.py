@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
         ] = None,
         recordings: Annotated[int, typer.Option("--recordings", help="How many recordings to make or take.")] = 15,
         seconds: Annotated[float, typer.Option("--seconds", help="Length of each made recording.")] = 3.0,
-        epochs: Annotated[int, typer.Option("--epochs", help="Epochs of training.")] = 8,
+        epochs: Annotated[int, typer.Option("--epochs", help="Epochs of training.")] = 4,
     ) -> None:
         """Make small real and fake videos, prepare, train, score and evaluate them: minutes on two cores.
 
@@ -72,7 +72,7 @@ def register(app: typer.Typer) -> None:
         display.print_table("Scores (higher = more likely fake)", ("video", "is", "video score>", "verdict"), rows)
         display.say("5/5 evaluate on the test split")
         report_folder = out / "report"
-        run_evaluation([result.checkpoint], [media.manifest], out=report_folder, splits=["test"])
+        run_evaluation([result.checkpoint, media.manifest], out=report_folder, splits=["test"])
         display.print_table(
             "Look at",
             ("file", "what"),

@@ -1,9 +1,209 @@
-"""placeholder until the report is there"""
+"""`vidfake evaluate CHECKPOINT… MANIFEST…`: frame-level, frames-averaged and video-level AUC, with coverage."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+
+from vidfake.cli.options import JsonOption, WorkersOption, worker_count
+
+if TYPE_CHECKING:
+    from vidfake.report import EvaluationResult
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
+
+    @app.command()
+    def evaluate(
+        inputs: Annotated[
+            list[str],
+            typer.Argument(
+                help="Detectors (NAME.vidfake or run folders) and data sets (manifests .csv or clip stores), any "
+                "number of each, in any order; NAME=PATH names one."
+            ),
+        ],
+        out: Annotated[
+            Path, typer.Option("--out", help="Folder of the report; an interrupted run goes on there.")
+        ] = Path("evaluation"),
+        split: Annotated[
+            list[str] | None, typer.Option("--split", help="Only rows of this split. Repeatable.")
+        ] = None,
+        scores: Annotated[
+            list[str] | None,
+            typer.Option("--scores", help="DATASET:FILE of another detector's scores (CSV or JSON). Repeatable."),
+        ] = None,
+        higher_is: Annotated[
+            str, typer.Option("--higher-is", help="fake or real: what a high score means in --scores files.")
+        ] = "",
+        corrupt: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--corrupt", help="KIND, KIND:LEVEL, all or all:LEVEL (vidfake list corruptions). Repeatable."
+            ),
+        ] = None,
+        readout: Annotated[str, typer.Option("--readout", help="native, prototype, probe or knn.")] = "",
+        control: Annotated[str, typer.Option("--control", help="The detector that others are compared with.")] = "",
+        margin: Annotated[
+            float | None, typer.Option("--margin", help="AUC difference below which detectors count as equivalent.")
+        ] = None,
+        resamples: Annotated[int, typer.Option("--resamples", help="Bootstrap resamples; 0 for none.")] = 2000,
+        pooling_study: Annotated[
+            bool,
+            typer.Option("--pooling-study", help="Choose a pooling on validation and report it on the first set."),
+        ] = False,
+        allow_overlap: Annotated[
+            bool, typer.Option("--allow-overlap", help="Measure on sources that were trained on, and mark it.")
+        ] = False,
+        device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 …")] = "cpu",
+        workers: WorkersOption = 0,
+        as_json: JsonOption = False,
+    ) -> None:
+        """Measure detectors on labelled data, and write a report.
+
+        Every figure is given at its level, with an interval that resamples sources, and with coverage beside it.
+        """
+        from vidfake.cli import display
+
+        result = run_evaluation(
+            inputs,
+            out=out,
+            splits=split or [],
+            scores=scores or [],
+            higher_is=higher_is,
+            corrupt=corrupt or [],
+            readout=readout,
+            control=control,
+            margin=margin,
+            resamples=resamples,
+            pooling=pooling_study,
+            allow_overlap=allow_overlap,
+            device=device,
+            workers=worker_count(workers),
+        )
+        if as_json:
+            from vidfake.metrics.results import to_plain
+
+            display.print_json(to_plain(result))
+        else:
+            print_headline(result)
+            display.say(f"Report: {out / 'report.html'}")
+        if not any(section.levels for found in result.results for section in found.sections):
+            raise typer.Exit(4)
+
+
+def run_evaluation(
+    inputs: Sequence[str | Path],
+    *,
+    out: Path,
+    splits: Sequence[str] = (),
+    scores: Sequence[str] = (),
+    higher_is: str = "",
+    corrupt: Sequence[str] = (),
+    readout: str = "",
+    control: str = "",
+    margin: float | None = None,
+    resamples: int = 2000,
+    pooling: bool = False,
+    allow_overlap: bool = False,
+    device: str = "cpu",
+    workers: int = 1,
+) -> EvaluationResult:
+    """What the command does; also used by the demo."""
+    import sys
+
+    from vidfake.cli import display
+    from vidfake.cli.evaluation_inputs import open_inputs, open_scores
+    from vidfake.corruptions import parse_corruption
+    from vidfake.evaluate.reporting import write_report
+    from vidfake.evaluate.robustness import corruption_points
+    from vidfake.evaluate.run import Options
+    from vidfake.evaluate.run import evaluate as evaluate_all
+    from vidfake.metrics.pooling_study import PoolingRow, pooling_study
+    from vidfake.metrics.sections import Resampling
+    from vidfake.scores import ScoreTable
+
+    kinds = [pair for text in corrupt for pair in parse_corruption(text)]
+    detectors, sources = open_inputs(inputs, splits=splits, readout=readout or None, device=device)
+    foreign = open_scores(scores, sources, higher_is)
+    work = out / "work"
+    options = Options(
+        how=Resampling(num_resamples=resamples),
+        workers=workers,
+        control=control,
+        margin=margin,
+        allow_training_overlap=allow_overlap,
+    )
+    with display.progress() as report:
+        evaluation = evaluate_all(detectors, sources, work=work, foreign=foreign, options=options, report=report)
+        points = [
+            point
+            for detector in detectors
+            for source in sources
+            if kinds
+            for point in corruption_points(
+                detector,
+                source,
+                evaluation.tables[detector.name, source.name],
+                kinds,
+                work=work,
+                settings=detector.checkpoint.config.score,
+                workers=workers,
+                report=report,
+            )
+        ]
+        rows: tuple[PoolingRow, ...] = ()
+        if pooling and detectors and sources:
+            validation = detectors[0].checkpoint.path.parent / "validation.jsonl"
+            rows = pooling_study(ScoreTable.read(validation), evaluation.tables[detectors[0].name, sources[0].name])
+        return write_report(
+            evaluation,
+            detectors,
+            sources,
+            out,
+            work=work,
+            command=["vidfake " + " ".join(map(str, sys.argv[1:]))],
+            corruptions=points,
+            pooling=rows,
+            protocol={"splits": ", ".join(splits) or "all rows", "read-out": readout or "as selected in training"},
+        )
+
+
+def print_headline(result: EvaluationResult) -> None:
+    """One row per detector, data set, choice of rows and level."""
+    from vidfake.cli import display
+    from vidfake.metrics.levels import LEVEL_TITLES
+
+    rows = []
+    for found in result.results:
+        for section in found.sections:
+            for level in section.levels:
+                auc = level.figures["auc"]
+                interval = auc.interval
+                rows.append(
+                    (
+                        found.detector,
+                        found.dataset,
+                        section.name,
+                        LEVEL_TITLES[level.level],
+                        display.number(auc.value),
+                        "–" if interval is None else f"{interval.low:.3f} – {interval.high:.3f}",
+                        f"{100 * level.coverage.share:.1f} %",
+                        level.num_videos,
+                        section.num_sources,
+                    )
+                )
+    display.print_table(
+        "AUC at every level (95 % intervals resample sources)",
+        ("detector", "data set", "rows", "level", "AUC>", "interval>", "coverage>", "videos>", "sources>"),
+        rows,
+    )
+    for found in result.results:
+        for section in found.sections:
+            if section.reason:
+                display.say(f"{found.detector} on {found.dataset} ({section.name}): {section.reason}")
+    for note in result.notes:
+        display.say(f"note: {note}")

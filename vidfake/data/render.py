@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,9 @@ def render_fake(
     real video that was encoded as often and alike (`render_copy`). Raises MediaError for a video without a face,
     UsageError for one longer than MAX_FACES frames of a face.
     """
-    found = extract_clips(path, settings, region=region)
+    # as dense outside of clip windows as within: every frame of the track is manipulated
+    dense = replace(settings, scan_interval_seconds=settings.detect_interval_seconds)
+    found = extract_clips(path, dense, region=region)
     if not found.tracks:
         raise MediaError(f"{path}: no face was found, so there is nothing to manipulate. Choose another video.")
     track = max(found.tracks, key=lambda t: len(t.frame_indices))
@@ -89,7 +91,8 @@ def _aligned(path: Path | str, track: Track, settings: ExtractSettings) -> Maker
         for frame in reader.frames():
             row = rows.get(frame.index)
             if row is not None:
-                matrix = crop_transform(track.landmarks[row], crop_size=size, margin=margin)
+                aspect = reader.info.pixel_aspect_ratio
+                matrix = crop_transform(track.landmarks[row], crop_size=size, margin=margin, pixel_aspect=aspect)
                 faces[row] = warp(frame.rgb(), matrix, crop_size=size)
                 landmarks[row] = apply(matrix, track.landmarks[row])
     return MakerClip(faces, landmarks)
@@ -109,7 +112,10 @@ def _write(
                 picture, row = frame.rgb(), rows.get(frame.index)
                 if row is not None:
                     matrix = crop_transform(
-                        track.landmarks[row], crop_size=settings.crop_size, margin=settings.margin
+                        track.landmarks[row],
+                        crop_size=settings.crop_size,
+                        margin=settings.margin,
+                        pixel_aspect=reader.info.pixel_aspect_ratio,
                     )
                     picture = paste(picture, made.faces[row], made.mask[row], matrix)
                 yield frame.pts_seconds, picture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from vidfake.demo.media import DemoMedia, make_media, own_videos, record_portrait
@@ -11,6 +10,7 @@ from vidfake.settings import (
     AggregatorSettings,
     DataSettings,
     EncoderSettings,
+    ExtractSettings,
     ModelSettings,
     OptimSettings,
     RunConfig,
@@ -18,14 +18,6 @@ from vidfake.settings import (
 
 Report = Callable[[str, int, int | None], None]
 MAKER = "self_blend"
-
-
-@dataclass(frozen=True)
-class DemoMade:
-    """Media and config of the demo, ready for the ordinary commands."""
-
-    media: DemoMedia
-    config: RunConfig
 
 
 def demo_media(out: Path, data: Path | None, *, recordings: int, seconds: float, report: Report) -> DemoMedia:
@@ -42,10 +34,11 @@ def demo_config(out: Path, *, epochs: int) -> RunConfig:
     return RunConfig(
         name="demo",
         out=str(out / "runs"),
+        extract=ExtractSettings(num_frames=8, clip_interval_seconds=0.8),
         data=DataSettings(store=str(out / "store"), augment=("flip", "colour", "jpeg"), workers=0),
         model=ModelSettings(
             encoder=EncoderSettings(name="mobilenet_v2", weights="imagenet", input_size=128),
-            aggregator=AggregatorSettings(name="transformer", options={"layers": 1, "heads": 4}),
+            aggregator=AggregatorSettings(name="transformer", options={"depth": 1, "width": 128}),
             embedding_dim=64,
         ),
         optim=OptimSettings(epochs=epochs, batch_size=8),

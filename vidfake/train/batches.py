@@ -14,12 +14,14 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from vidfake.data.batch import ClipBatch, ClipItem, collate
 from vidfake.data.clips import ClipDataset
 from vidfake.data.features import cached_features
+from vidfake.data.items import SamplingTable
+from vidfake.data.sampler_base import By
 from vidfake.data.samplers import ClipSampler, build_sampler
-from vidfake.errors import ConfigError
+from vidfake.errors import ConfigError, SamplerError
 from vidfake.losses import EmbeddingLoss
 from vidfake.models.detector import Detector
 from vidfake.seeding import derived_seed
-from vidfake.settings import RunConfig
+from vidfake.settings import RunConfig, SamplerSettings
 from vidfake.train.data import RunData, reference_subset
 from vidfake.train.distributed import World
 
@@ -90,22 +92,8 @@ def build_feeder(
     """
     if config.optim.batch_size < 1:
         raise ConfigError(f"optim.batch_size is {config.optim.batch_size}; it must be at least 1.")
-    options = {"fake_share": config.data.fake_share} if data.training.makers else {}
     drawn_from = data.reference if config.data.cache_features else data.training
-    sampler = build_sampler(
-        config.data.sampler,
-        drawn_from.table(),
-        batch_size=config.optim.batch_size,
-        seed=config.seed,
-        rank=here.rank,
-        world_size=here.size,
-        **options,
-    )
-    sampler.require(
-        classes_per_batch=loss.needs.classes_per_batch,
-        clips_per_class=loss.needs.clips_per_class,
-        by="label" if config.loss.task == "binary" else "class",
-    )
+    sampler = choose_sampler(config, drawn_from.table(), loss, here)
     chosen = reference_subset(data.reference, MAX_REFERENCE_CLIPS, config.seed)
     training: Dataset[ClipItem] = data.training
     reference: Dataset[ClipItem] = data.reference
@@ -123,6 +111,44 @@ def build_feeder(
         batch_size=config.optim.batch_size,
         pin_memory=here.device.type == "cuda",
     )
+
+
+def choose_sampler(config: RunConfig, table: SamplingTable, loss: EmbeddingLoss, here: World) -> ClipSampler:
+    """The sampler of the settings, or, for ``auto``, the first that gives the loss the P×K clips it needs.
+
+    Raises SamplerError, naming what the loss needs, when the chosen one cannot.
+    """
+    settings = config.data.sampler
+    by: By = "label" if config.loss.task == "binary" else "class"
+
+    def build(chosen: SamplerSettings) -> ClipSampler:
+        sampler = build_sampler(
+            chosen,
+            table,
+            batch_size=config.optim.batch_size,
+            seed=config.seed,
+            rank=here.rank,
+            world_size=here.size,
+            fake_share=config.data.fake_share,
+        )
+        sampler.require(
+            classes_per_batch=loss.needs.classes_per_batch, clips_per_class=loss.needs.clips_per_class, by=by
+        )
+        return sampler
+
+    if settings.name != "auto":
+        return build(settings)
+    try:
+        return build(SamplerSettings("balanced", settings.options))
+    except SamplerError:
+        clips = max(2, loss.needs.clips_per_class)
+        groups = len(set((table.labels if by == "label" else table.class_labels).tolist()))
+        options = {
+            "by": by,
+            "clips_per_class": clips,
+            "classes_per_batch": max(loss.needs.classes_per_batch, min(groups, config.optim.batch_size // clips)),
+        }
+        return build(SamplerSettings("pk", {**options, **settings.options}))
 
 
 def _features(

@@ -75,11 +75,12 @@ def train_run(config: RunConfig, *, resume: bool = False, report: Report | None 
     report = report or (lambda stage, done, total: None)
     folder = run_folder(config)
     with world() as here, StopRequest() as stop:
-        if here.is_main:
-            _open_folder(folder, config, resume)
+        _check_folder(folder, resume)
         here.barrier()
         seed_everything(config.seed)
         run = _Run(config, folder, here, report)
+        if here.is_main and not resume:  # not before: a run that cannot be made leaves no folder
+            write_text(folder / CONFIG_FILE, to_toml(config))
         progress = run.train(stop, resume)
         if here.is_main:
             metrics = run.finish(progress)
@@ -89,15 +90,13 @@ def train_run(config: RunConfig, *, resume: bool = False, report: Report | None 
     return RunResult(folder, folder / "best.vidfake", progress.best_epoch, metrics)
 
 
-def _open_folder(folder: Path, config: RunConfig, resume: bool) -> None:
+def _check_folder(folder: Path, resume: bool) -> None:
     if (folder / CONFIG_FILE).exists() and not resume:
         raise ConfigError(
             f"{folder} already holds a run. Go on with it (--resume), or choose another name (--set name=…)."
         )
     if not (folder / CONFIG_FILE).exists() and resume:
         raise ConfigError(f"{folder} holds no run to resume. Start without --resume.")
-    if not resume:
-        write_text(folder / CONFIG_FILE, to_toml(config))
 
 
 class _Run:
