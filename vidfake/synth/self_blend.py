@@ -20,7 +20,7 @@ SHAPES = ("face", "inner", "features", "lower")
 def self_blend(
     *,
     shapes: tuple[str, ...] = SHAPES,
-    colour: float = 0.08,
+    colour: float = 0.06,
     shift: float = 0.03,
     scale: float = 0.05,
     drift: float = 0.5,
