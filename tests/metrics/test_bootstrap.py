@@ -77,6 +77,7 @@ def test_ff_plus_plus_test_set_has_70_clusters() -> None:
 def test_whole_clusters_are_drawn_and_both_classes_stay() -> None:
     source = np.array(["a", "a", "b", "c", "d", "d", "e"], object)
     label = np.array([0, 1, 0, 1, 0, 1, 1])
+    assert Clusters.of(source, label).fewest == 3, "sources a, b and d have reals"
     clusters = Clusters.of(source, label)
     assert sorted(len(s) for s in clusters.strata) == [1, 2, 2]
     for block in range(20):
@@ -171,12 +172,13 @@ def test_seeds_add_their_own_spread() -> None:
 
 
 def test_one_source_has_no_interval() -> None:
-    with pytest.raises(UndefinedMetricError, match="No interval from 1 source"):
-        Clusters.of(["a", "a"], [0, 1])
+    for sources, word in ((["a", "a", "a"], "real"), (["a", "b", "b"], "fake"), (["a", "b", "c"], "fake")):
+        with pytest.raises(UndefinedMetricError, match=f"all {word} videos come from 1 source"):
+            Clusters.of(sources, [0, 0, 1])
     with pytest.raises(UndefinedMetricError, match="both are needed"):
         AucStatistic([1.0, 2.0], [1, 1], np.array([0, 1]))
     with pytest.raises(ValueError, match="num_resamples is 0"):
-        bootstrap([], Clusters.of(["a", "b"], [0, 1]), num_resamples=0)
+        bootstrap([], Clusters.of(["a", "b"], [0, 0]), num_resamples=0)
 
 
 def simulate(draws: int, separation: float, correlation: float, fakes_per_real: int) -> dict[str, float]:

@@ -47,28 +47,39 @@ class Interval:
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
-    """`of_video` (V,) is the cluster of each video, 0..`number` - 1; `strata` partition the clusters."""
+    """`of_video` (V,) is the cluster of each video, 0..`number` - 1; `strata` partition the clusters.
+
+    `fewest` is the number of clusters with videos of the rarer class: what a figure of two classes rests on.
+    """
 
     of_video: IntArray
     number: int
     strata: tuple[IntArray, ...]
+    fewest: int
 
     @staticmethod
     def of(source_ids: npt.ArrayLike, labels: npt.ArrayLike) -> Clusters:
         """Clusters by `source_ids` (V,), in strata by which of the 0/1 `labels` (V,) each contains.
 
-        Raises UndefinedMetricError for fewer than two sources: nothing is known about other people then.
+        Raises UndefinedMetricError where a class comes from one source only: nothing is known about other people.
         """
         names, index = np.unique(np.asarray(source_ids), return_inverse=True)
         classes = np.asarray(labels)
-        if len(names) < 2:
-            raise UndefinedMetricError(
-                f"No interval from {len(names)} source(s): at least 2 needed. Check `source_id` in the manifest."
-            )
-        has = [np.bincount(index[classes == label], minlength=len(names)) > 0 for label in (REAL, FAKE)]
-        kind = has[0] + 2 * has[1]
+        has = {
+            word: np.bincount(index[classes == label], minlength=len(names)) > 0
+            for word, label in (("real", REAL), ("fake", FAKE))
+        }
+        number_of = {word: int(found.sum()) for word, found in has.items() if found.any()}
+        for word, number in number_of.items():
+            if number < 2:
+                raise UndefinedMetricError(
+                    f"No interval: all {word} videos come from 1 source, and at least 2 are needed. "
+                    "Check `source_id` in the manifest."
+                )
+        kind = has["real"] + 2 * has["fake"]
         strata = tuple(np.flatnonzero(kind == k) for k in range(1, 4))
-        return Clusters(index.astype(np.int64), len(names), tuple(s for s in strata if len(s)))
+        fewest = min(number_of.values(), default=0)
+        return Clusters(index.astype(np.int64), len(names), tuple(s for s in strata if len(s)), fewest)
 
     def draw(self, block: int, seed: int) -> Multiplicity:
         """(BLOCK, number) how often each cluster is in each resample of one block; the same for the same seed."""
@@ -109,7 +120,7 @@ def interval(
     ``logit``, for figures in [0, 1], does this on the logit scale, where the spread of an AUC near 1 is about
     symmetric; by simulation (docs/metrics.md) it keeps its promise at 70 clusters where percentiles do not. A point
     at 0 or 1 has no logit and gets percentiles. ``identity`` is for differences and losses: identical detectors get
-    exactly [0, 0]. t has `num_clusters` - 1 degrees of freedom.
+    exactly [0, 0]. t has `num_clusters` - 1 degrees of freedom: pass `Clusters.fewest`.
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence}; it must lie in (0, 1)")

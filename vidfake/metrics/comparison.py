@@ -103,8 +103,8 @@ def _compare_two(
     first, second = bootstrap(statistics, clusters, num_resamples=how.num_resamples, seed=how.seed)
     gaps = first[:, 0] - second[:, 0]
     gap = area_a - area_b
-    band = interval(gap, gaps, num_clusters=clusters.number, scale="identity", confidence=how.confidence)
-    p = p_value(gap, gaps, num_clusters=clusters.number)
+    band = interval(gap, gaps, num_clusters=clusters.fewest, scale="identity", confidence=how.confidence)
+    p = p_value(gap, gaps, num_clusters=clusters.fewest)
     try:
         opinion = delong_test(ours, theirs, labels).p_value
     except UndefinedMetricError:

@@ -46,7 +46,7 @@ def auc_with_interval(scores: Float64Array, labels: IntArray, sources: StrArray,
         return Figure(area)
     statistic = AucStatistic(scores, labels, clusters.of_video)
     drawn = bootstrap([statistic], clusters, num_resamples=how.num_resamples, seed=how.seed)[0][:, 0]
-    return Figure(area, interval(area, drawn, num_clusters=clusters.number, confidence=how.confidence))
+    return Figure(area, interval(area, drawn, num_clusters=clusters.fewest, confidence=how.confidence))
 
 
 def group_results(table: ScoreTable, scores: Float64Array, how: Resampling) -> tuple[GroupResult, ...]:

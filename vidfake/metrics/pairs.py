@@ -40,4 +40,4 @@ def pair_wins(table: ScoreTable, scores: Float64Array, how: Resampling) -> Figur
         return Figure(value)
     share = ShareStatistic(wins, clusters.of_video)
     drawn = bootstrap([share], clusters, num_resamples=how.num_resamples, seed=how.seed)[0][:, 0]
-    return Figure(value, interval(value, drawn, num_clusters=clusters.number, confidence=how.confidence))
+    return Figure(value, interval(value, drawn, num_clusters=clusters.fewest, confidence=how.confidence))

@@ -142,7 +142,7 @@ def _level(
             found = found if support.value is not None else support
         if samples is not None and clusters and found.value is not None and column < samples.shape[1]:
             drawn = samples[:, column]
-            band = interval(found.value, drawn, num_clusters=clusters.number, confidence=how.confidence)
+            band = interval(found.value, drawn, num_clusters=clusters.fewest, confidence=how.confidence)
             found = replace(found, interval=band)
         figures[name] = found
     return LevelResult(
@@ -175,9 +175,9 @@ def _differences(
         drawn = [samples.get(key, samples.get(key[:1])) for key in ((first, second), (second, first))]
         if value.value is not None and clusters and drawn[0] is not None and drawn[1] is not None:
             gaps = drawn[0][:, 0] - drawn[1][:, 0]
-            p = p_value(value.value, gaps, num_clusters=clusters.number)
+            p = p_value(value.value, gaps, num_clusters=clusters.fewest)
             band = interval(
-                value.value, gaps, num_clusters=clusters.number, scale="identity", confidence=how.confidence
+                value.value, gaps, num_clusters=clusters.fewest, scale="identity", confidence=how.confidence
             )
             value = replace(value, interval=band)
         found.append(Difference(first, second, a.num_videos, value, p))

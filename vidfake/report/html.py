@@ -22,12 +22,14 @@ _JPEG_START = b"\xff\xd8\xff"
 
 
 def figure_cell(figure: Figure | None, *, digits: int = 3, scale: float = 1.0, signed: bool = False) -> Markup:
-    """A figure over its interval; what does not exist is a dash that tells why."""
+    """A figure over its interval; a dash, or a figure without an interval, tells why when pointed at."""
     if figure is None or figure.value is None:
         reason = clean(figure.reason if figure else "not given", limit=400)
         return Markup('<span class="blank" title="{}">{}</span>').format(reason, numbers.BLANK)
     value = numbers.decimal(scale * figure.value, digits, signed=signed)
     band = numbers.span(figure.interval, digits, scale=scale, signed=signed)
+    if not band and figure.reason:
+        return Markup('<span class="blank" title="{}">{}</span>').format(clean(figure.reason, limit=400), value)
     return Markup("{}{}").format(value, Markup("<small>{}</small>").format(band) if band else "")
 
 
