@@ -17,6 +17,7 @@ from vidfake.types import ByteArray
 from vidfake.video.encoding import FrameEncoder, exact_rate, find_encoder, needs_even_size, rate_options
 from vidfake.video.orientation import Orientation
 from vidfake.video.pixels import PixelConverter
+from vidfake.video.scheduling import scheduling_kept
 
 
 def reencode(
@@ -78,7 +79,9 @@ def reencode(
 
 def _packets(source: VideoCodecContext, writer: FrameEncoder, frames: ByteArray) -> Iterator[Packet[Any] | None]:
     for pts, picture in enumerate(frames):
-        yield from source.encode(writer.frame(picture, pts))
+        with scheduling_kept():
+            packets = source.encode(writer.frame(picture, pts))
+        yield from packets
     yield from source.encode(None)
     yield None
 

@@ -27,6 +27,7 @@ from vidfake.video.encoding import (
     rate_options,
 )
 from vidfake.video.reencode import reencode
+from vidfake.video.scheduling import scheduling_kept
 
 __all__ = ["VideoWriter", "reencode", "write_video"]
 
@@ -148,7 +149,8 @@ class VideoWriter:
         assert self._container is not None
         assert self._stream is not None
         try:
-            packets = self._stream.encode(frame)
+            with scheduling_kept():
+                packets = self._stream.encode(frame)
         except av.error.FFmpegError as error:
             raise ConfigError(
                 f"{self._encoder.name} does not take these pictures ({self._pixel_format}, options "

@@ -1,0 +1,21 @@
+"""SVT-AV1, run as root, makes the calling thread a real-time one, and everything else on the machine waits for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def scheduling_kept() -> Iterator[None]:
+    """On leaving, this thread has the scheduling policy and priority that it had on entering."""
+    if not hasattr(os, "sched_getscheduler"):  # only Linux has them, and only there the encoder changes them
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != policy:
+            os.sched_setscheduler(0, policy, parameters)
