@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vidfake.video.encoding import available_encoders
 from vidfake.video.reencode import reencode
 from vidfake.video.scheduling import scheduling_kept
-from vidfake.video.writer import available_encoders, write_video
+from vidfake.video.writer import write_video
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="scheduling policies are Linux's")
 

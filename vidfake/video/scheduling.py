@@ -1,4 +1,4 @@
-"""SVT-AV1, run as root, makes the calling thread a real-time one, and everything else on the machine waits for it."""
+"""SVT-AV1, run as root, makes the calling thread a real-time one, and all else on the machine waits for it."""
 
 from __future__ import annotations
 
