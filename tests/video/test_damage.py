@@ -113,16 +113,22 @@ class FailingContainer:
     """Reading fails for ever."""
 
     format = SimpleNamespace(name="mov")
-    num_reads = 0
+
+    def __init__(self, error: Exception) -> None:
+        self.num_reads = 0
+        self._error = error
 
     def demux(self) -> Any:
         self.num_reads += 1
-        raise av.error.InvalidDataError(1, "broken")
+        raise self._error
         yield
 
 
-def test_reading_that_always_fails_ends() -> None:
-    container: Any = FailingContainer()
+@pytest.mark.parametrize(
+    "error", [av.error.InvalidDataError(1, "broken"), OSError("unplugged"), IndexError("stream 9")]
+)
+def test_reading_that_always_fails_ends(error: Exception) -> None:
+    container: Any = FailingContainer(error)
     reader = PacketReader(container, SimpleNamespace(index=0, frames=10))  # type: ignore[arg-type]
     assert list(reader) == []
     assert reader.errors == container.num_reads == MAX_READ_ERRORS + 1

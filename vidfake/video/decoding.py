@@ -47,7 +47,7 @@ class PacketReader:
                 raise ValueError("this pass over the video has ended: its reader was closed or has begun another")
             try:
                 packet = next(packets, None)
-            except (av.error.FFmpegError, OSError):
+            except (av.error.FFmpegError, OSError, IndexError):  # the last: a stream that appears on the way
                 failures += 1
                 self.errors += 1
                 packets = self._container.demux()
