@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -36,3 +38,19 @@ def test_two_processes_give_the_weights_of_one(toy_store: Path, tmp_path: Path) 
     assert one.keys() == two.keys()
     for name, value in one.items():
         assert torch.allclose(value, two[name], atol=2e-4), name
+
+
+def test_a_signal_to_the_whole_group_stops_cleanly_and_the_run_goes_on(toy_store: Path, tmp_path: Path) -> None:
+    """As Ctrl-C in a terminal: main process and loader workers all get it."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOY_WORKERS": "2", "TOY_EPOCHS": "200"}
+    command = [sys.executable, str(SCRIPT), str(toy_store), str(tmp_path)]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+    log = tmp_path / "toy" / "log.jsonl"
+    deadline = time.monotonic() + 120
+    while not (log.exists() and log.read_text().count("\n") > 6) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    os.killpg(running.pid, signal.SIGINT)
+    _, errors = running.communicate(timeout=60)
+    assert "InterruptedRunError" in errors, errors[-2000:]
+    assert "--resume" in errors
+    assert (tmp_path / "toy" / "resume.pt").exists()

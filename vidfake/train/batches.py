@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +59,7 @@ class Feeder:
             batch_sampler=self.sampler,
             collate_fn=collate,
             num_workers=self.workers,
+            worker_init_fn=leave_signals_to_main,
             generator=draws,
             pin_memory=self.pin_memory,
         )
@@ -78,9 +80,17 @@ class Feeder:
             batch_size=max(4, self.batch_size),
             collate_fn=collate,
             num_workers=self.workers,
+            worker_init_fn=leave_signals_to_main,
             generator=draws,
         )
         return loader
+
+
+def leave_signals_to_main(worker: int) -> None:
+    """Ctrl-C and a cluster's SIGTERM reach every process of the group; the main one stops at the next step and then
+    ends its workers, which until then go on reading."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def build_feeder(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,11 @@ if __name__ == "__main__":
         toy_runs.toy_encoder
     )
     config = toy_runs.toy_config(Path(sys.argv[1]), Path(sys.argv[2]))
+    epochs, workers = int(os.environ.get("TOY_EPOCHS", "2")), int(os.environ.get("TOY_WORKERS", "0"))
     config = replace(
-        config, model=replace(config.model, dropout=0.0), optim=replace(config.optim, epochs=2, batch_size=8)
+        config,
+        model=replace(config.model, dropout=0.0),
+        data=replace(config.data, workers=workers),
+        optim=replace(config.optim, epochs=epochs, batch_size=8),
     )
     train_run(config)
