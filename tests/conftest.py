@@ -24,7 +24,7 @@ def _restore_random_state() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def data_root() -> Path:
-    """Folder of real videos (see docs/testing.md). Skips where it is absent."""
+    """Folder of real videos (see docs/contributing.md). Skips where it is absent."""
     root = Path(os.environ.get("VIDFAKE_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
     if not (root / "videos.csv").is_file():
         pytest.skip(f"real videos not found at {root}; set VIDFAKE_DATA to a folder with a videos.csv")
