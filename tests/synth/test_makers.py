@@ -11,31 +11,15 @@ from vidfake.errors import ConfigError
 from vidfake.synth import MAKERS, MakerClip
 from vidfake.synth.masks import OUTLINES, clip_masks, face_frame, outline_points
 
-SIZE, LENGTH = 128, 8
+SIZE = 128
 POINTS = np.array([[45, 50], [83, 50], [64, 72], [48, 92], [80, 92]], float)
 
 
-def drawn_clip(seed: int = 0) -> MakerClip:
-    """A shaded oval with eyes and mouth over a textured ground, swaying slightly."""
-    rng = np.random.default_rng(seed)
-    ground = rng.integers(0, 255, (SIZE, SIZE, 3)).astype(np.uint8)
-    y, x = np.mgrid[:SIZE, :SIZE]
-    faces, landmarks = [], []
-    for t in range(LENGTH):
-        shift = np.array([2 * np.sin(t / 2), 0.0])
-        picture = ground.copy()
-        oval = ((x - 64 - shift[0]) / 45) ** 2 + ((y - 70) / 55) ** 2 < 1
-        picture[oval] = (np.stack([x, y, (x + y) / 2], -1)[oval] + 60).clip(0, 255)
-        faces.append(picture)
-        landmarks.append(POINTS + shift)
-    return MakerClip(np.stack(faces), np.stack(landmarks))
-
-
 @pytest.mark.parametrize("name", MAKERS.names())
-def test_a_made_clip_keeps_its_promises(name: str) -> None:
-    clip, make = drawn_clip(), MAKERS.build(name)
+def test_a_made_clip_keeps_its_promises(name: str, clip: MakerClip) -> None:
+    make = MAKERS.build(name)
     kept = clip.faces.copy()
-    for seed in range(4):
+    for seed in range(6):
         made = make(clip, np.random.default_rng(seed))
         assert made.faces.shape == clip.faces.shape
         assert made.faces.dtype == np.uint8
@@ -54,13 +38,28 @@ def test_a_made_clip_keeps_its_promises(name: str) -> None:
     assert not np.array_equal(*different)
 
 
-def test_without_drift_a_still_clip_stays_still() -> None:
-    clip = drawn_clip()
-    still = MakerClip(np.repeat(clip.faces[:1], LENGTH, 0), np.repeat(clip.landmarks[:1], LENGTH, 0))
+def test_without_drift_a_still_clip_stays_still(still: MakerClip) -> None:
     made = MAKERS.build("self_blend", drift=0.0)(still, np.random.default_rng(1))
     assert np.ptp(made.faces.astype(int), axis=0).max() == 0
     drifting = MAKERS.build("self_blend", drift=1.0)(still, np.random.default_rng(1))
     assert np.ptp(drifting.faces.astype(int), axis=0).max() > 0
+
+
+@pytest.mark.parametrize("name", MAKERS.names())
+def test_rows_name_their_source(name: str) -> None:
+    assert "http" in MAKERS.row(name).source
+
+
+@pytest.mark.parametrize("name", MAKERS.names())
+def test_masks_are_soft(name: str, clip: MakerClip) -> None:
+    """No hard edge: next to the untouched surroundings the blend is faint."""
+    made = MAKERS.build(name)(clip, np.random.default_rng(2))
+    for mask in made.mask[made.mask.max(axis=(1, 2)) > 0]:
+        inside = mask > 0
+        rim = inside & ~(
+            np.roll(inside, 1, 0) & np.roll(inside, -1, 0) & np.roll(inside, 1, 1) & np.roll(inside, -1, 1)
+        )
+        assert mask[rim].max() < 0.35 * mask.max()
 
 
 def test_unknown_shape_is_refused() -> None:

@@ -1,0 +1,75 @@
+"""What makers share in moving, colouring and blending faces."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from vidfake.types import ByteArray, FloatArray
+
+
+def similarity(source: FloatArray, target: FloatArray) -> FloatArray:
+    """The (2, 3) rotation, scale and shift that brings points `source` (N, 2) closest to `target` (N, 2).
+
+    Least squares without reflection; points are taken as complex numbers, where such a map is a product.
+    """
+    a, b = source[:, 0] + 1j * source[:, 1], target[:, 0] + 1j * target[:, 1]
+    spread = float((np.abs(a - a.mean()) ** 2).sum())
+    turn = (np.conj(a - a.mean()) * (b - b.mean())).sum() / spread if spread > 0 else 1.0
+    shift = b.mean() - turn * a.mean()
+    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+
+
+def carry(face: ByteArray, source: FloatArray, target: FloatArray) -> ByteArray:
+    """`face` (S, S, 3) moved so that its landmarks `source` (5, 2) come to lie on `target` (5, 2)."""
+    if np.array_equal(source, target):
+        return face
+    height, width = face.shape[:2]
+    matrix = similarity(source, target)
+    moved = cv2.warpAffine(face, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+    return np.asarray(moved, np.uint8)
+
+
+def match_colour(
+    picture: FloatArray | ByteArray, reference: FloatArray | ByteArray, mask: FloatArray, *, share: float = 1.0
+) -> FloatArray:
+    """`picture` (H, W, 3) with each channel's mean and spread under `mask` (H, W) brought to those of `reference`.
+
+    `share` in [0, 1] says how far. Spreads change by at most a factor of 1.5, lest noise be blown up.
+    """
+    altered = np.asarray(picture, np.float32)
+    weight = float(mask.sum())
+    if weight < 1:
+        return altered
+    here_mean, here_spread = _statistics(altered, mask, weight)
+    there_mean, there_spread = _statistics(np.asarray(reference, np.float32), mask, weight)
+    gain = 1 + share * (np.clip((there_spread + 1) / (here_spread + 1), 1 / 1.5, 1.5) - 1)
+    offset = here_mean + share * (there_mean - here_mean) - gain * here_mean
+    return np.asarray(altered * gain.astype(np.float32) + offset.astype(np.float32), np.float32)
+
+
+def _statistics(picture: FloatArray, mask: FloatArray, weight: float) -> tuple[FloatArray, FloatArray]:
+    pixels, weights = picture.reshape(-1, 3), np.asarray(mask, np.float32).reshape(-1)
+    mean = weights @ pixels / weight
+    return mean, np.sqrt(np.maximum(weights @ (pixels * pixels) / weight - mean**2, 0))
+
+
+def blend(face: ByteArray, altered: FloatArray | ByteArray, mask: FloatArray) -> ByteArray:
+    """`face` (S, S, 3) with `altered` over it as opaquely as `mask` (S, S) says; where that is 0, `face` itself."""
+    out = face.copy()
+    x, y, width, height = cv2.boundingRect((mask > 0).astype(np.uint8))
+    if width == 0 or height == 0:
+        return out
+    part = np.s_[y : y + height, x : x + width]
+    weight = mask[part][..., None]
+    mixed = weight * altered[part] + (1 - weight) * face[part]
+    out[part] = np.where(weight > 0, np.clip(np.round(mixed), 0, 255), face[part])
+    return out
+
+
+def resample(picture: ByteArray | FloatArray, share: float) -> FloatArray:
+    """`picture` (H, W, 3) brought to `share` of its size and back: as soft as a smaller generator's output."""
+    height, width = picture.shape[:2]
+    small = max(8, round(width * share)), max(8, round(height * share))
+    reduced = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(reduced, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
