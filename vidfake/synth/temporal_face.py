@@ -67,7 +67,7 @@ def temporal_face(
 
 
 def frame_order(kind: str, length: int, rng: np.random.Generator, *, most_lag: int) -> IntArray:
-    """For every frame, the frame whose face it shows; another one for more than half of three frames or more."""
+    """For every frame, the frame whose face it shows; another one for half the clip or more."""
     times = np.arange(length)
     if kind == "frozen":
         held = int(rng.integers(min(length, round(0.7 * length) + 1), length + 1))
@@ -82,7 +82,7 @@ def frame_order(kind: str, length: int, rng: np.random.Generator, *, most_lag: i
     elif kind == "drop":
         # the first gap lies early, so that most of the clip runs ahead
         gaps = rng.random(length) < rng.uniform(0.05, 0.25)
-        gaps[int(rng.integers(0, length // 4 + 1))] = True
+        gaps[int(rng.integers(0, (length - 1) // 4 + 1))] = True
         taken = np.minimum(times + np.cumsum(gaps), length - 1)
     else:
         taken = times.copy()
