@@ -29,3 +29,15 @@ def data_root() -> Path:
     if not (root / "videos.csv").is_file():
         pytest.skip(f"real videos not found at {root}; set VIDFAKE_DATA to a folder with a videos.csv")
     return root
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test marked `gpu` skips without CUDA, unless FAIL_WITHOUT_CUDA is set, where its absence is a failure."""
+    if item.get_closest_marker("gpu") is None:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        if os.environ.get("FAIL_WITHOUT_CUDA"):
+            pytest.fail("FAIL_WITHOUT_CUDA is set, and this machine has no CUDA device")
+        pytest.skip("needs a CUDA device")

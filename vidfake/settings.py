@@ -151,8 +151,8 @@ class ScoreSettings:
 
     track_pooling: str = "mean"
     video_pooling: str = "max"
+    calibration: Literal["platt", "temperature", "isotonic"] = "platt"  # fitted on validation
     quality_floor: float = 0.0  # tracks whose mean quality is below are listed but not pooled, unless all are
-    max_faces_in_report: int = 8
 
 
 @dataclass(frozen=True)

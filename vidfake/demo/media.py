@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from vidfake.data.render import render_copy, render_fake
 from vidfake.demo.animate import animate
 from vidfake.errors import MediaError, MissingPackageError, UsageError
 from vidfake.faces.detect import build_detector
+from vidfake.files import sha256_file
 from vidfake.settings import ExtractSettings
 from vidfake.synth import MAKERS
 from vidfake.types import FAKE, REAL, ByteArray, VideoRecord
@@ -56,8 +58,9 @@ def record_portrait(folder: Path, *, count: int, seconds: float, report: Report)
         raise MediaError("no face was found in the portrait; the installed scikit-image ships another picture.")
     face = max(faces, key=lambda f: f.confidence)
     paths = []
+    length = f"{round(1000 * seconds)}ms"  # another length is another recording
     for index in range(count):
-        path = folder / "recordings" / f"recording_{index:02d}.mp4"
+        path = folder / "recordings" / f"recording_{index:02d}_{length}.mp4"
         if not path.exists():
             frames = animate(photo, face, seed=index, num_frames=round(seconds * FRAME_RATE), frame_rate=FRAME_RATE)
             write_video(path, frames, frame_rate=FRAME_RATE, crf=16)
@@ -74,7 +77,7 @@ def make_media(folder: Path, recordings: Sequence[Path], *, maker: str, report: 
     settings = ExtractSettings()
     records, skipped = [], []
     for index, path in enumerate(recordings):
-        source = f"recording_{index:02d}"
+        source = f"recording_{index:02d}_{_content(path, maker)}"
         split = SPLITS[index % len(SPLITS)]
         real, fake = folder / "videos" / f"{source}_real.mp4", folder / "videos" / f"{source}_fake.mp4"
         try:
@@ -104,6 +107,11 @@ def make_media(folder: Path, recordings: Sequence[Path], *, maker: str, report: 
     manifest = folder / "manifest.csv"
     write_manifest(manifest, records)
     return DemoMedia(manifest, records, skipped)
+
+
+def _content(path: Path, maker: str) -> str:
+    """A few letters that change with the recording and the maker, so that nothing old is taken for new."""
+    return hashlib.sha256(f"{sha256_file(path)} {maker}".encode()).hexdigest()[:8]
 
 
 def own_videos(folder: Path, *, most: int) -> list[Path]:

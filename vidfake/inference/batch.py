@@ -13,10 +13,11 @@ from vidfake.errors import StorageError, UsageError
 from vidfake.faces.detect import build_detector as build_face_detector
 from vidfake.files import dump_json, write_text
 from vidfake.inference.load import LoadedDetector
-from vidfake.inference.result import VideoScore
+from vidfake.inference.result import SCHEMA_VERSION, VideoScore
 from vidfake.inference.video import score_video
 from vidfake.settings import ScoreSettings
 
+WHOLE = {"input": dict, "video": dict, "tracks": list, "timing_seconds": dict, "model": dict}
 MAX_RESULT_BYTES = 512 * 2**20
 Report = Callable[[str, int, int | None], None]
 
@@ -79,5 +80,10 @@ def _read(path: Path) -> VideoScore | None:
         raise StorageError(f"{path}: cannot be read ({error.strerror}). Choose another --out folder.") from error
     except ValueError:
         return None  # written by something else: scored again, and replaced
-    whole = isinstance(value, dict) and value.get("status") in ("ok", "no_face") and "video" in value
+    whole = (
+        isinstance(value, dict)
+        and value.get("schema_version") == SCHEMA_VERSION
+        and value.get("status") in ("ok", "no_face")
+        and all(isinstance(value.get(key), kind) for key, kind in WHOLE.items())
+    )
     return VideoScore(value) if whole else None

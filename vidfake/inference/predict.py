@@ -26,13 +26,14 @@ class _Rows:
         default_factory=lambda: {"track": [], "index": [], "start_seconds": [], "score": [], "quality": []}
     )
     face_pixels: list[float] = field(default_factory=list)
+    tracks_of_shot: dict[int, set[int]] = field(default_factory=dict)
 
     def attributes(self) -> dict[str, float]:
-        """Facts by which results are grouped: size of the faces, their quality, how many tracks there are."""
+        """Facts by which results are grouped: size of the faces, their quality, most people in one shot."""
         return {
             "face_pixels": float(np.mean(self.face_pixels)),
             "quality": float(np.mean(self.clips["quality"])),
-            "num_tracks": float(len(set(self.clips["track"]))),
+            "num_faces": float(max(len(tracks) for tracks in self.tracks_of_shot.values())),
         }
 
 
@@ -71,6 +72,7 @@ def predict(
             quality = details.quality["overall"][start : start + len(times)]
             found = rows.setdefault(item.video_id, _Rows())
             found.face_pixels += details.quality["size_pixels"][start : start + len(times)].tolist()
+            found.tracks_of_shot.setdefault(item.clip.shot_index, set()).add(item.clip.track_id)
             found.frames["track"] += [item.clip.track_id] * len(times)
             found.frames["pts_seconds"] += times.tolist()
             found.frames["score"] += scores.frame_scores[i, valid].tolist()

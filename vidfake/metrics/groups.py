@@ -93,7 +93,7 @@ def all_groups(table: ScoreTable) -> list[Group]:
         groups += by_attribute(table, "face_pixels", FACE_PIXEL_EDGES, kind="face size", unit=" px")
     if "quality" in table.attributes:
         groups += by_attribute(table, "quality", thirds(table.attributes["quality"]), kind="face quality")
-    for name, kind in (("num_faces", "faces at once"), ("num_tracks", "face tracks")):
+    for name, kind in (("num_faces", "faces at once"),):
         if name in table.attributes:
             groups += by_attribute(table, name, COUNT_EDGES, kind=kind, names=COUNT_NAMES)
     return groups

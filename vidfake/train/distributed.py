@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field
 
 import torch
 import torch.distributed as dist
+
+PATIENCE = datetime.timedelta(hours=12)  # others wait while the main process validates or fills the feature cache
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def world() -> Iterator[World]:
         return
     if cuda:
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if cuda else "gloo")
+    dist.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)
     try:
         yield World(dist.get_rank(), dist.get_world_size(), device)
     finally:

@@ -100,6 +100,8 @@ class Fit:
 
     def run(self) -> Progress:
         """Train to the last epoch. Raises InterruptedRunError, with the state saved, when asked to stop."""
+        if self.progress.step == 0:
+            self._save_state()  # a run that dies in its first steps can be gone on with too
         while self.progress.epoch < self.settings.epochs:
             self._epoch()
             metrics = self._validated()

@@ -48,9 +48,9 @@ def fit_threshold(table: ScoreTable, settings: ScoreSettings) -> dict[str, Any] 
 
 
 def fit_calibration_of(table: ScoreTable, settings: ScoreSettings) -> Calibration | None:
-    """Platt calibration of video-level scores, or None when validation does not have both classes."""
+    """Calibration of video-level scores, or None when validation does not have both classes."""
     rows = level_rows(table, "video", settings)
     try:
-        return fit_calibration(rows.scores, rows.labels, "platt")
+        return fit_calibration(rows.scores, rows.labels, settings.calibration)
     except UndefinedMetricError:
         return None

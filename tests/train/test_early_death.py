@@ -1,0 +1,29 @@
+"""A run that is killed before its first epoch ends can be gone on with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from toy_runs import toy_config
+
+from vidfake.train.loop import Fit
+from vidfake.train.run import train_run
+
+
+def test_death_in_the_first_steps(toy_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(toy_config(toy_store, tmp_path), name="killed")
+    real_step, calls = Fit._step, [0]
+
+    def dies(self: Fit, *arguments: object) -> dict[str, float]:
+        calls[0] += 1
+        if calls[0] == 3:
+            raise MemoryError("killed here")
+        return real_step(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Fit, "_step", dies)
+    with pytest.raises(MemoryError):
+        train_run(config)
+    monkeypatch.setattr(Fit, "_step", real_step)
+    assert train_run(config, resume=True).metrics["video_auc"] is not None
