@@ -31,7 +31,7 @@ def resynthesis(
     pixels: tuple[int, int] = (64, 160),
     grid: float = 0.06,
     colour: float = 0.04,
-    least_detail: float = 0.5,
+    least_detail: float = 0.7,
 ) -> Maker:
     """Draw the face anew at 64 to 160 pixels and up-sample it with the grids that generators leave.
 
@@ -41,7 +41,7 @@ def resynthesis(
         outlines: mask outlines to draw from (`vidfake.synth.masks.OUTLINES`).
         pixels: least and most side of the generator's picture.
         grid: largest unevenness of the transposed kernel: a share of the local brightness.
-        colour: largest entry by which the generator's colour matrix departs from the identity.
+        colour: largest share of one channel that the generator mixes into another; a third of it changes a grey.
         least_detail: least share of the finest detail that the generator keeps; the rest is smoothed away.
     """
     check_names("resynthesis", "upsamplings", upsamplings, UPSAMPLINGS)
@@ -57,7 +57,7 @@ def resynthesis(
         side = int(rng.integers(pixels[0], pixels[1] + 1))
         detail = float(rng.uniform(least_detail, 1.0))
         strength = float(rng.uniform(0.3, 1.0))
-        mixing = np.eye(3) + rng.uniform(-colour, colour, (3, 3)) * (1.0, 0.5, 1.0)
+        mixing = _colour_matrix(rng, colour)
         phases = grid * strength * _balanced(rng.uniform(-1, 1, (2, 2)))
         places = np.stack([slow_curve(length, rng, frames_per_knot=12.0) for _ in range(2)], axis=1)
         feather = float(rng.uniform(0.01, 0.04))
@@ -83,6 +83,12 @@ def resynthesis(
         return MadeClip(faces, masks, record)
 
     return make
+
+
+def _colour_matrix(rng: np.random.Generator, colour: float) -> FloatArray:
+    """Near the identity: rows sum to 1 within `colour` / 3, so hues change more than light."""
+    mixed = np.eye(3) + rng.uniform(-colour, colour, (3, 3))
+    return np.asarray(mixed / mixed.sum(axis=1, keepdims=True) * (1 + rng.uniform(-colour, colour, (3, 1)) / 3))
 
 
 def _balanced(phases: FloatArray) -> FloatArray:
@@ -122,9 +128,9 @@ def upsample(small: FloatArray, upsampling: str, *, strength: float, phases: Flo
     if upsampling == "nearest":
         repeated = np.asarray(cv2.resize(small, (2 * side, 2 * side), interpolation=cv2.INTER_NEAREST))
         smoothed = cv2.blur(repeated, (3, 3))
-        return np.asarray(smoothed + strength * (repeated - smoothed), np.float32)
+        return np.asarray(smoothed + 0.5 * strength * (repeated - smoothed), np.float32)
     if upsampling == "transposed":
-        even = np.asarray(cv2.resize(small, (2 * side, 2 * side), interpolation=cv2.INTER_LINEAR), np.float32)
+        even = np.asarray(cv2.resize(small, (2 * side, 2 * side), interpolation=cv2.INTER_CUBIC), np.float32)
         return np.asarray(even * np.tile(1 + phases, (side, side)).astype(np.float32)[..., None], np.float32)
     large = np.asarray(cv2.resize(small, (2 * side, 2 * side), interpolation=cv2.INTER_CUBIC), np.float32)
     return np.asarray(large + 1.5 * strength * (large - cv2.GaussianBlur(large, (0, 0), 1.5)), np.float32)
@@ -136,5 +142,5 @@ def _back(large: FloatArray, into: FloatArray, side: int, size: int) -> FloatArr
     shift = large.shape[0] / side * into[:, 2]
     back = np.array([[1 / scale, 0, -shift[0] / scale], [0, 1 / scale, -shift[1] / scale]])
     back[:, 2] += 0.5 / scale - 0.5
-    placed = cv2.warpAffine(large, back, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    placed = cv2.warpAffine(large, back, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(placed, np.float32)

@@ -1,0 +1,93 @@
+"""A contact sheet of the makers: real, fake, mask and difference of one clip over time. See tools/draw_makers."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from vidfake.demo.media import record_portrait
+from vidfake.errors import VidfakeError
+from vidfake.faces.extract import extract_clips
+from vidfake.files import write_bytes
+from vidfake.seeding import generator
+from vidfake.settings import ExtractSettings
+from vidfake.synth import MAKERS, MadeClip, MakerClip
+from vidfake.synth.swap_warp import swap_warp
+from vidfake.types import ByteArray, FaceClip
+
+TILE = 128
+SWAP = "swap_warp"  # needs a donor, so it is no row of the registry
+
+
+def main() -> int:
+    """Draw what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path, help="the PNG to write")
+    parser.add_argument("--maker", action="append", choices=[*MAKERS.names(), SWAP], help="default: all")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--columns", type=int, default=8, help="frames shown, spread over the clip")
+    parser.add_argument("--repeats", type=int, default=1, help="draws of each maker")
+    arguments = parser.parse_args()
+    try:
+        clips = portrait_clips(2)
+        blocks = []
+        for name in arguments.maker or [*MAKERS.names(), SWAP]:
+            for repeat in range(arguments.repeats):
+                rng = generator(arguments.seed, name, repeat)
+                made = swap_warp(clips[0], clips[1], rng) if name == SWAP else MAKERS.build(name)(clips[0], rng)
+                blocks.append(block(clips[0], made, arguments.columns))
+        write_bytes(arguments.out, cv2.imencode(".png", cv2.cvtColor(np.concatenate(blocks), cv2.COLOR_RGB2BGR))[1])
+    except VidfakeError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def portrait_clips(count: int) -> list[MakerClip]:
+    """The first clip of each of `count` recordings of the animated portrait."""
+    clips = []
+    with tempfile.TemporaryDirectory() as folder:
+        for path in record_portrait(Path(folder), count=count, seconds=2.5, report=lambda *_: None):
+            found: list[FaceClip] = []
+            extract_clips(path, ExtractSettings(), on_clip=found.append)
+            clips.append(MakerClip(found[0].faces, found[0].crop_landmarks))
+    return clips
+
+
+def block(clip: MakerClip, made: MadeClip, columns: int) -> ByteArray:
+    """Four rows of tiles under a line of text: real, fake, mask, and the difference four times over."""
+    shown = np.unique(np.linspace(0, len(clip.faces) - 1, columns).round().astype(int))
+    difference = 128 + 4 * (made.faces[shown].astype(int) - clip.faces[shown])
+    mask = np.repeat((255 * made.mask[shown])[..., None], 3, axis=3)
+    rows = [clip.faces[shown], made.faces[shown], mask, difference]
+    tiles = [np.concatenate([tile(picture) for picture in row], axis=1) for row in rows]
+    return np.concatenate([title(made, tiles[0].shape[1]), *tiles])
+
+
+def tile(picture: np.ndarray) -> ByteArray:
+    """One picture at the sheet's size."""
+    shrunk = cv2.resize(picture.clip(0, 255).astype(np.uint8), (TILE, TILE), interpolation=cv2.INTER_AREA)
+    return np.asarray(shrunk, np.uint8)
+
+
+def title(made: MadeClip, width: int) -> ByteArray:
+    """The maker's name and the words and single numbers among its parameters."""
+    parts = [str(made.parameters["maker"])]
+    for name, value in made.parameters.items():
+        if name == "maker" or isinstance(value, dict):
+            continue
+        if isinstance(value, list) and not all(isinstance(v, str | int) for v in value):
+            continue
+        parts.append(f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}")
+    line = np.full((20, width, 3), 255, np.uint8)
+    cv2.putText(line, "  ".join(parts), (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
+    return line
+
+
+if __name__ == "__main__":
+    sys.exit(main())

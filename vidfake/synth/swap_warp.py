@@ -1,0 +1,147 @@
+"""The classical face swap: a donor's face, warped landmark by landmark, coloured alike and blended in."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from vidfake.synth.base import MadeClip, MakerClip
+from vidfake.synth.blending import blend, match_colour
+from vidfake.synth.masks import OUTLINES, clip_masks, face_frame, outline_points
+from vidfake.synth.options import check_names, check_range
+from vidfake.synth.timing import IntArray, jitter, reflect
+from vidfake.types import ByteArray, FloatArray
+
+CELL = 8  # the spline is evaluated at every eighth pixel: it is smooth, and the rest lies between
+
+
+def swap_warp(
+    clip: MakerClip,
+    donor: MakerClip,
+    rng: np.random.Generator,
+    *,
+    outlines: tuple[str, ...] = ("face", "inner"),
+    jitter_share: float = 0.006,
+    least_matching: float = 0.5,
+    pyramid: float = 0.5,
+) -> MadeClip:
+    """Put the donor's face over the clip's, matched in pose, warped by a thin-plate spline, coloured and blended.
+
+    Imitates the warping swaps of FaceForensics++ (FaceSwap) and the blends of Face X-ray (Li et al. 2020,
+    https://arxiv.org/abs/1912.13458); the spline is Bookstein's (1989, "Principal warps").
+
+    Args:
+        clip: the faces (T, S, S, 3) whose video is kept.
+        donor: faces of somebody else (T', S, S, 3), of the same size.
+        rng: of everything random.
+        outlines: mask outlines to draw from (`vidfake.synth.masks.OUTLINES`).
+        jitter_share: most by which a landmark is off, frame by frame, as a share of the crop.
+        least_matching: least share of the way on which the donor's colours are brought to the clip's.
+        pyramid: probability of a blend band by band (Burt & Adelson 1983); else one feathered edge.
+
+    Raises ConfigError for options, ValueError for clips of different sizes.
+    """
+    check_names("swap_warp", "outlines", outlines, OUTLINES)
+    check_range("swap_warp", "jitter_share", jitter_share, 0, 0.05)
+    check_range("swap_warp", "least_matching", least_matching, 0, 1)
+    check_range("swap_warp", "pyramid", pyramid, 0, 1)
+    size, length = clip.faces.shape[1], len(clip.faces)
+    if donor.faces.shape[1:] != clip.faces.shape[1:]:
+        raise ValueError(f"clip and donor must be of one size, got {clip.faces.shape} and {donor.faces.shape}")
+    taken = match_pose(clip.landmarks, donor.landmarks, rng)
+    outline = str(rng.choice(outlines))
+    feather = float(rng.uniform(0.012, 0.035))
+    masks = clip_masks(clip.landmarks, size, outline=outline, wobble=0.08, feather=feather, rng=rng)
+    offsets = jitter(length, rng, inertia=float(rng.uniform(0.3, 0.9)), columns=10).reshape(length, 5, 2)
+    matching = float(rng.uniform(least_matching, 1.0))
+    bands = bool(rng.random() < pyramid)
+    faces = clip.faces.copy()
+    for t, source in enumerate(taken):
+        target = clip.landmarks[t] + jitter_share * size * offsets[t]
+        warped = warp_to(donor.faces[source], donor.landmarks[source], target)
+        altered = match_colour(warped, clip.faces[t], masks[t], share=matching)
+        if bands:
+            altered = blend_bands(clip.faces[t], altered, masks[t])
+        faces[t] = blend(clip.faces[t], altered, masks[t])
+    record = {
+        "maker": "swap_warp",
+        "frames": taken.tolist(),
+        "outline": outline,
+        "feather": feather,
+        "matching": matching,
+        "bands": bands,
+    }
+    return MadeClip(faces, masks, record)
+
+
+def match_pose(landmarks: FloatArray, donor: FloatArray, rng: np.random.Generator) -> IntArray:
+    """For every frame (T, 5, 2) a donor frame: one stretch of the donor's, the one whose poses differ least.
+
+    A pose is where the nose lies between eyes and mouth, which turns of the head move. The donor's frames stay in
+    order, so that its own movements survive; folded back where it is too short. Ties are drawn.
+    """
+    length, most = len(landmarks), len(donor)
+    here, there = np.stack([_pose(p) for p in landmarks]), np.stack([_pose(p) for p in donor])
+    starts = np.arange(max(1, 2 * (most - 1)))
+    orders = np.stack([reflect(start + np.arange(length), most) for start in starts])
+    costs = np.linalg.norm(there[orders] - here, axis=-1).mean(axis=1)
+    best = np.flatnonzero(costs <= costs.min() + 1e-9)
+    return np.asarray(orders[rng.choice(best)])
+
+
+def _pose(landmarks: FloatArray) -> FloatArray:
+    """The nose (2,) in face coordinates."""
+    origin, x_axis, y_axis = face_frame(landmarks)
+    return np.asarray(np.linalg.pinv(np.stack([x_axis, y_axis], axis=1)) @ (landmarks[2] - origin))
+
+
+def warp_to(face: ByteArray, source: FloatArray, target: FloatArray) -> ByteArray:
+    """`face` (S, S, 3) warped so that its landmarks `source` (5, 2) lie on `target`, and outline on outline."""
+    size = face.shape[0]
+    to_points = np.concatenate([target, outline_points("face", target)])
+    from_points = np.concatenate([source, outline_points("face", source)])
+    # a ring of cells more than the picture has, so that its border too lies between points of the grid
+    cells = -(-size // CELL) + 2
+    ticks = (np.arange(-1, cells - 1) + 0.5) * CELL - 0.5
+    grid = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
+    coarse = thin_plate(to_points, from_points, grid).reshape(cells, cells, 2).astype(np.float32)
+    whole = cv2.resize(coarse, (cells * CELL, cells * CELL), interpolation=cv2.INTER_LINEAR)
+    places = whole[CELL : CELL + size, CELL : CELL + size]
+    warped = cv2.remap(face, places[..., 0], places[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+    return np.asarray(warped, np.uint8)
+
+
+def thin_plate(source: FloatArray, target: FloatArray, points: FloatArray) -> FloatArray:
+    """`points` (M, 2) through the thin-plate spline that takes `source` (N, 2) to `target` (N, 2)."""
+    count = len(source)
+    system = np.zeros((count + 3, count + 3))
+    system[:count, :count] = _radial(source, source)
+    system[:count, count:] = np.concatenate([np.ones((count, 1)), source], axis=1)
+    system[count:, :count] = system[:count, count:].T
+    weights = np.linalg.lstsq(system, np.concatenate([target, np.zeros((3, 2))]), rcond=None)[0]
+    plane = np.concatenate([np.ones((len(points), 1)), points], axis=1)
+    return np.asarray(_radial(points, source) @ weights[:count] + plane @ weights[count:])
+
+
+def _radial(points: FloatArray, centres: FloatArray) -> FloatArray:
+    """r² log r² between (M, 2) and (N, 2), 0 at r = 0."""
+    squared = ((points[:, None] - centres) ** 2).sum(-1)
+    return np.asarray(squared * np.log(np.where(squared > 0, squared, 1.0)))
+
+
+def blend_bands(face: ByteArray, altered: FloatArray, mask: FloatArray, *, levels: int = 4) -> FloatArray:
+    """`altered` (S, S, 3) mixed into `face` band by band, each band's edge as wide as its detail is coarse."""
+    there, here, weight = np.asarray(altered, np.float32), face.astype(np.float32), np.asarray(mask, np.float32)
+    bands: list[FloatArray] = []
+    for _ in range(min(levels, int(np.log2(max(2, face.shape[0]))) - 2)):
+        small_there = np.asarray(cv2.pyrDown(there), np.float32)
+        small_here = np.asarray(cv2.pyrDown(here), np.float32)
+        shape = (there.shape[1], there.shape[0])
+        fine_there = there - cv2.pyrUp(small_there, dstsize=shape)
+        fine_here = here - cv2.pyrUp(small_here, dstsize=shape)
+        bands.append(np.asarray(weight[..., None] * fine_there + (1 - weight[..., None]) * fine_here, np.float32))
+        there, here, weight = small_there, small_here, np.asarray(cv2.pyrDown(weight), np.float32)
+    picture = np.asarray(weight[..., None] * there + (1 - weight[..., None]) * here, np.float32)
+    for band in reversed(bands):
+        picture = np.asarray(cv2.pyrUp(picture, dstsize=(band.shape[1], band.shape[0])) + band, np.float32)
+    return picture
