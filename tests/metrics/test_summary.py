@@ -12,8 +12,8 @@ import pytest
 from vidfake.errors import UndefinedMetricError
 from vidfake.files import dump_json
 from vidfake.metrics.calibration import fit_calibration
-from vidfake.metrics.comparison import compare, rank_detectors
-from vidfake.metrics.levels import level_rows, score_levels
+from vidfake.metrics.comparison import compare, compare_where_defined, rank_detectors
+from vidfake.metrics.levels import level_rows, score_levels, video_auc
 from vidfake.metrics.pairs import pair_wins
 from vidfake.metrics.pooling import frames_averaged, pool_video
 from vidfake.metrics.pooling_study import pooling_study
@@ -265,6 +265,32 @@ def test_comparison_uses_the_videos_that_both_scored(table: ScoreTable) -> None:
     foreign = replace(part, video_id=[f"x{i}" for i in range(90)])
     with pytest.raises(UndefinedMetricError):
         compare({"all": table, "foreign": foreign}, "all", how=FEW)
+
+
+def test_without_resamples_a_comparison_has_no_interval(table: ScoreTable) -> None:
+    better = replace(table, clip_score=table.clip_score + 2.0 * table.label[table.clip_video])
+    (row,) = compare({"all": table, "better": better}, "all", margin=0.01, how=Resampling(num_resamples=0))
+    assert row.difference.value == row.auc_detector - row.auc_control > 0
+    assert row.difference.interval is None
+    assert "No intervals" in row.difference.reason
+    assert (row.p_value, row.holm_p_value, row.verdict) == (None, None, None)
+    assert row.delong_p_value < 1e-4, "this one takes no resamples"
+
+
+def test_a_comparison_that_does_not_exist_leaves_the_others_their_family(table: ScoreTable) -> None:
+    better = replace(table, clip_score=table.clip_score + 2.0 * table.label[table.clip_video])
+    foreign = replace(table, video_id=[f"x{i}" for i in range(len(table))])
+    found = compare_where_defined({"all": table, "foreign": foreign, "better": better}, "all", how=FEW)
+    assert [row.detector for row in found.rows] == ["better"]
+    assert found.rows[0].holm_p_value == found.rows[0].p_value, "a family of one"
+    assert set(found.undefined) == {"foreign"}
+
+
+def test_every_detector_is_pooled_its_own_way(table: ScoreTable) -> None:
+    highest = ScoreSettings(track_pooling="max")
+    (row,) = compare({"mean": table, "max": table}, "mean", settings={"max": highest}, how=FEW)
+    assert row.auc_detector == video_auc(table, highest)
+    assert row.auc_control == video_auc(table) != row.auc_detector
 
 
 def result_of(detector: str, dataset: str, auc_value: float | None) -> DatasetResult:

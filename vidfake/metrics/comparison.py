@@ -34,7 +34,8 @@ class Comparison:
     """Video-level AUC of `detector` minus that of `control` on the videos that both scored.
 
     `p_value` is the bootstrap's, `holm_p_value` adjusted over the whole family, `delong_p_value` takes videos as
-    independent. `verdict` is there where a margin was declared.
+    independent. Without resamples there is neither an interval nor the first two. `verdict` is there where a margin
+    was declared.
     """
 
     dataset: str
@@ -44,10 +45,18 @@ class Comparison:
     auc_detector: float
     auc_control: float
     difference: Figure
-    p_value: float
-    holm_p_value: float
+    p_value: float | None
+    holm_p_value: float | None
     delong_p_value: float | None
     verdict: Verdict | None = None
+
+
+@dataclass(frozen=True)
+class Family:
+    """Comparisons with one control on one data set; `undefined`: detectors without one -> the reason."""
+
+    rows: tuple[Comparison, ...]
+    undefined: dict[str, str]
 
 
 def compare(
@@ -55,31 +64,57 @@ def compare(
     control: str,
     *,
     dataset: str = "",
-    settings: ScoreSettings | None = None,
+    settings: ScoreSettings | Mapping[str, ScoreSettings] | None = None,
     margin: float | None = None,
     how: Resampling | None = None,
 ) -> tuple[Comparison, ...]:
     """Every detector of `tables` (name -> scores of the same data set) against `control`: one declared family.
 
+    `settings` pool clips to videos, for all alike or by a detector's name (defaults for one that is not there).
     Raises UndefinedMetricError where a detector shares fewer than two sources, or no two classes, with the control.
     """
+    family = compare_where_defined(tables, control, dataset=dataset, settings=settings, margin=margin, how=how)
+    for name, reason in family.undefined.items():
+        raise UndefinedMetricError(f"'{name}' cannot be compared with '{control}': {reason}")
+    return family.rows
+
+
+def compare_where_defined(
+    tables: Mapping[str, ScoreTable],
+    control: str,
+    *,
+    dataset: str = "",
+    settings: ScoreSettings | Mapping[str, ScoreSettings] | None = None,
+    margin: float | None = None,
+    how: Resampling | None = None,
+) -> Family:
+    """As `compare`, with the comparisons that do not exist left out of the family, each with its reason."""
     how = how or Resampling()
-    found = [
-        _compare_two(tables[name], tables[control], name, control, dataset, settings, how)
-        for name in tables
-        if name != control
-    ]
-    adjusted = holm({row.detector: row.p_value for row in found})
-    return tuple(
-        replace(row, holm_p_value=adjusted[row.detector], verdict=_verdict(row, margin, how)) for row in found
+    pooled = settings if isinstance(settings, Mapping) else dict.fromkeys(tables, settings)
+    found: list[Comparison] = []
+    undefined: dict[str, str] = {}
+    for name in tables:
+        if name == control:
+            continue
+        try:
+            found.append(_compare_two(tables, name, control, dataset, pooled, how))
+        except UndefinedMetricError as error:
+            undefined[name] = str(error)
+    adjusted = holm({row.detector: row.p_value for row in found if row.p_value is not None})
+    rows = tuple(
+        replace(row, holm_p_value=adjusted.get(row.detector), verdict=_verdict(row, margin)) for row in found
     )
+    return Family(rows, undefined)
 
 
 def common_video_scores(
-    a: ScoreTable, b: ScoreTable, settings: ScoreSettings | None = None
+    a: ScoreTable,
+    b: ScoreTable,
+    settings_a: ScoreSettings | None = None,
+    settings_b: ScoreSettings | None = None,
 ) -> tuple[Float64Array, Float64Array, IntArray, list[str]]:
     """Video-level scores of both tables on the labelled videos that both scored, with labels and sources."""
-    rows_a, rows_b = level_rows(a, "video", settings), level_rows(b, "video", settings)
+    rows_a, rows_b = level_rows(a, "video", settings_a), level_rows(b, "video", settings_b)
     score_b = dict(zip(b.video_id[rows_b.video], rows_b.scores, strict=True))
     keep = [i for i, video in enumerate(a.video_id[rows_a.video]) if video in score_b]
     videos = rows_a.video[keep]
@@ -88,28 +123,34 @@ def common_video_scores(
 
 
 def _compare_two(
-    a: ScoreTable,
-    b: ScoreTable,
+    tables: Mapping[str, ScoreTable],
     name: str,
     control: str,
     dataset: str,
-    settings: ScoreSettings | None,
+    pooled: Mapping[str, ScoreSettings | None],
     how: Resampling,
 ) -> Comparison:
-    ours, theirs, labels, sources = common_video_scores(a, b, settings)
+    ours, theirs, labels, sources = common_video_scores(
+        tables[name], tables[control], pooled.get(name), pooled.get(control)
+    )
     area_a, area_b = auc(ours, labels), auc(theirs, labels)
     clusters = Clusters.of(sources, labels)
-    statistics = [AucStatistic(scores, labels, clusters.of_video) for scores in (ours, theirs)]
-    first, second = bootstrap(statistics, clusters, num_resamples=how.num_resamples, seed=how.seed)
-    gaps = first[:, 0] - second[:, 0]
     gap = area_a - area_b
-    band = interval(gap, gaps, num_clusters=clusters.fewest, scale="identity", confidence=how.confidence)
-    p = p_value(gap, gaps, num_clusters=clusters.fewest)
+    difference, p = Figure(gap, reason="No intervals were asked for."), None
+    if how.num_resamples:
+        statistics = [AucStatistic(scores, labels, clusters.of_video) for scores in (ours, theirs)]
+        first, second = bootstrap(statistics, clusters, num_resamples=how.num_resamples, seed=how.seed)
+        gaps = first[:, 0] - second[:, 0]
+        number = clusters.fewest
+        difference = Figure(
+            gap, interval(gap, gaps, num_clusters=number, scale="identity", confidence=how.confidence)
+        )
+        p = p_value(gap, gaps, num_clusters=number)
     try:
         opinion = delong_test(ours, theirs, labels).p_value
     except UndefinedMetricError:
         opinion = None  # one video of a class: the bootstrap's interval stands alone
-    return Comparison(dataset, name, control, len(labels), area_a, area_b, Figure(gap, band), p, p, opinion)
+    return Comparison(dataset, name, control, len(labels), area_a, area_b, difference, p, p, opinion)
 
 
 @dataclass(frozen=True)
@@ -149,6 +190,6 @@ def rank_detectors(results: Sequence[DatasetResult]) -> Ranking | None:
     return Ranking(tuple(datasets), ranks, test, difference, tuple(map(tuple, groups)))
 
 
-def _verdict(row: Comparison, margin: float | None, how: Resampling) -> Verdict | None:
+def _verdict(row: Comparison, margin: float | None) -> Verdict | None:
     band = row.difference.interval
     return equivalence(band, margin=margin) if margin is not None and band is not None else None
