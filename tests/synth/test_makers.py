@@ -45,6 +45,28 @@ def test_without_drift_a_still_clip_stays_still(still: MakerClip) -> None:
     assert np.ptp(drifting.faces.astype(int), axis=0).max() > 0
 
 
+HARD = {
+    "turned away": POINTS * (0.3, 1) + (45, 0),
+    "upside down": 128 - POINTS,
+    "over the border": POINTS + np.array([60, 45]),
+    "out of the picture": POINTS + 400,
+    "one point": np.full((5, 2), 64.0),
+}
+
+
+@pytest.mark.parametrize("size", [97, 128])
+@pytest.mark.parametrize("case", HARD)
+@pytest.mark.parametrize("name", MAKERS.names())
+def test_faces_that_are_hard_to_place_break_nothing(name: str, case: str, size: int, clip: MakerClip) -> None:
+    hard = MakerClip(clip.faces[:, :size, :size].copy(), np.repeat(HARD[case][None], len(clip.faces), 0))
+    for seed in range(2):
+        made = MAKERS.build(name)(hard, np.random.default_rng(seed))
+        assert made.faces.dtype == np.uint8
+        assert np.isfinite(made.mask).all()
+        outside = made.mask == 0
+        assert np.array_equal(made.faces[outside], hard.faces[outside])
+
+
 @pytest.mark.parametrize("name", MAKERS.names())
 def test_rows_name_their_source(name: str) -> None:
     assert "http" in MAKERS.row(name).source

@@ -75,10 +75,10 @@ def expression_warp(
         amounts = np.stack([_amounts(length, rng, peak, turns) for peak in peaks])
         feather = float(rng.uniform(0.015, 0.03))
         masks = clip_masks(clip.landmarks, size, outline="face", wobble=0.05, feather=feather, rng=rng)
-        faces = np.stack([
-            warp_face(face, landmarks, mask, dict(zip(chosen, amounts[:, t], strict=True)))
-            for t, (face, landmarks, mask) in enumerate(zip(clip.faces, clip.landmarks, masks, strict=True))
-        ])  # fmt: skip
+        faces = np.empty_like(clip.faces)
+        for t, mask in enumerate(masks):
+            now = dict(zip(chosen, amounts[:, t], strict=True))
+            faces[t] = warp_face(clip.faces[t], clip.landmarks[t], mask, now)
         record = {
             "maker": "expression_warp",
             "actions": chosen,

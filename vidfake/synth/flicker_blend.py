@@ -70,10 +70,9 @@ def flicker_blend(
         feather = float(rng.uniform(0.008, 0.04))
         masks = clip_masks(clip.landmarks, size, outline=outline, wobble=0.12, feather=feather, rng=rng)
         masks *= course.opacity[:, None, None].astype(np.float32)
-        faces = np.stack([
-            blend(face, _alter(face, course, t), mask)
-            for t, (face, mask) in enumerate(zip(clip.faces, masks, strict=True))
-        ])  # fmt: skip
+        faces = np.empty_like(clip.faces)
+        for t, mask in enumerate(masks):
+            faces[t] = blend(clip.faces[t], _alter(clip.faces[t], course, t), mask)
         record = {
             "maker": "flicker_blend",
             "kinds": chosen,
