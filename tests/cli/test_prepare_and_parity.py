@@ -41,6 +41,7 @@ def test_a_store_gives_exactly_the_scores_of_the_video(
     table = predict(detector.scorer, dataset)
     frames = [f["score"] for t in result["tracks"] for c in t["clips"] for f in c["frames"]]
     assert np.array_equal(table.frame_score, frames), "not nearly equal: equal"
+    assert len(set(frames)) == 4, "and the scores depend on the pictures"
     assert table.clip_score.tolist() == [result["video"]["score"]]
     assert dict(zip(table.video_id, table.status, strict=True)) == {str(face_video): "ok", str(nobody): "no_face"}
 

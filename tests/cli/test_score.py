@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 from commands import empty_video, run
+from commands import face_video as make_face_video
 
 from vidfake.inference.result import schema
 
@@ -79,7 +83,32 @@ def test_the_same_file_gives_the_same_scores(
     assert one["input"]["sha256"] == two["input"]["sha256"]
 
 
-BAD_FILES = ["missing", "folder", "text", "zero bytes", "cut moov", "noise", "permission", "16x16"]
+BAD_FILES = ["missing", "folder", "text", "zero bytes", "cut moov", "noise", "permission", "16x16", "audio only"]
+
+
+@contextmanager
+def not_root() -> Iterator[None]:
+    """As a user who may not read everything, where this process may change who it is."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def sound(path: Path) -> None:
+    """An .mp4 with sound and no pictures."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=16000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 16000), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 16000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
 
 
 @pytest.mark.parametrize("kind", BAD_FILES)
@@ -102,12 +131,19 @@ def test_one_clear_line_and_nothing_scored(
     elif kind == "permission":
         path.write_bytes(data)
         path.chmod(0)
-        if os.access(path, os.R_OK):
-            path.unlink()  # this user may read anything: the missing file stands in for it
     elif kind == "16x16":
         empty_video(path, side=16)
-    before = path.read_bytes() if path.is_file() and os.access(path, os.R_OK) else None
-    done = run(capsys, monkeypatch, "score", path, "--checkpoint", checkpoint, "--json")
+    elif kind == "audio only":
+        sound(path)
+    before = path.read_bytes() if path.is_file() and kind != "permission" else None
+    if kind == "permission":  # whoever may not read the file must still reach it, and the detector
+        for folder in [*path.parents, *checkpoint.parents]:
+            if folder.stat().st_uid == os.geteuid() and folder != Path(folder.anchor):
+                folder.chmod(folder.stat().st_mode | 0o055)
+        with not_root():
+            done = run(capsys, monkeypatch, "score", path, "--checkpoint", checkpoint, "--json")
+    else:
+        done = run(capsys, monkeypatch, "score", path, "--checkpoint", checkpoint, "--json")
     assert done.code == 4
     (result,) = results(done.out)
     assert result["status"] == ("no_face" if kind == "16x16" else "unreadable")
@@ -115,6 +151,78 @@ def test_one_clear_line_and_nothing_scored(
     assert str(path) in result["error"] or kind == "16x16"
     assert "Traceback" not in done.err + done.out
     assert before is None or path.read_bytes() == before
+
+
+def test_damage_in_the_middle_is_counted_and_the_rest_scored(
+    capsys: Capture, monkeypatch: Patch, checkpoint: Path, face_video: Path, tmp_path: Path
+) -> None:
+    data = bytearray(face_video.read_bytes())
+    middle = data.index(b"mdat") + 4 + (len(data) - data.index(b"mdat")) // 3
+    data[middle : middle + 300] = os.urandom(300)
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(data)
+    done = run(capsys, monkeypatch, "score", path, "--checkpoint", checkpoint, "--json")
+    (result,) = results(done.out)
+    assert result["status"] in ("ok", "no_face")
+    assert result["decode"]["errors"] > 0 or result["decode"]["frames_decoded"] == 20
+
+
+def test_one_frame_is_no_clip_and_says_so(
+    capsys: Capture, monkeypatch: Patch, checkpoint: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "one.mp4"
+    make_face_video(path, frames=1)
+    done = run(capsys, monkeypatch, "score", path, "--checkpoint", checkpoint, "--json")
+    assert done.code == 4
+    (result,) = results(done.out)
+    assert result["status"] == "no_face"
+    assert result["decode"]["frames_decoded"] == 1
+    assert result["error"]
+
+
+def test_paths_come_from_standard_input(
+    capsys: Capture, monkeypatch: Patch, checkpoint: Path, face_video: Path
+) -> None:
+    import io
+
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{face_video}\n"))
+    done = run(capsys, monkeypatch, "score", "-", "--checkpoint", checkpoint, "--json")
+    assert done.code == 0
+    assert [r["status"] for r in results(done.out)] == ["ok"]
+
+
+def test_a_full_disk_loses_nothing_that_was_there(
+    capsys: Capture, monkeypatch: Patch, checkpoint: Path, face_video: Path, tmp_path: Path
+) -> None:
+    import errno
+
+    out = tmp_path / "out"
+    assert run(capsys, monkeypatch, "score", face_video, "--checkpoint", checkpoint, "--out", out).code == 0
+    (kept,) = out.glob("*.json")
+    before = kept.read_bytes()
+    other = tmp_path / "other.mp4"
+    other.write_bytes(face_video.read_bytes())
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fsync", full)
+    done = run(capsys, monkeypatch, "score", face_video, other, "--checkpoint", checkpoint, "--out", out)
+    assert done.code == 1
+    assert "No space left" in done.err
+    assert "Traceback" not in done.err
+    assert [p.name for p in out.iterdir()] == [kept.name]
+    assert kept.read_bytes() == before
+
+
+def test_a_mistyped_setting_stops_training_before_anything_is_read(
+    capsys: Capture, monkeypatch: Patch, tmp_path: Path
+) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text("[optim]\nepoch = 3\n")
+    done = run(capsys, monkeypatch, "train", config)
+    assert done.code == 2
+    assert "Did you mean 'epochs'" in done.err
 
 
 @pytest.mark.parametrize(
