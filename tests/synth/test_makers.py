@@ -9,6 +9,7 @@ import pytest
 
 from vidfake.errors import ConfigError
 from vidfake.synth import MAKERS, MakerClip
+from vidfake.synth.blending import shared_mask
 from vidfake.synth.masks import OUTLINES, clip_masks, face_frame, outline_points
 
 SIZE = 128
@@ -97,6 +98,36 @@ def test_masks_follow_the_landmarks(outline: str) -> None:
     there = clip_masks(POINTS[None] + (5, -3), SIZE, rng=np.random.default_rng(0), **options)[0]
     assert np.abs(there[:-3, 5:] - here[3:, :-5]).max() < 1e-6
     assert 0.01 < here.mean() < 0.6
+
+
+def test_outlines_stay_on_a_turned_head() -> None:
+    """Oracle: a cylinder of radius 1, eyes at ±32°, a nose that stands out by a third, turned and seen from far."""
+    eye = np.radians(32)
+
+    def seen(turn: float) -> np.ndarray:
+        """Landmarks of the head turned by `turn` radians; its edges lie at x = -1 and 1."""
+        sides = [np.sin(turn - eye), np.sin(turn + eye)]
+        mouth = [np.sin(turn - 0.42), np.sin(turn + 0.42)]
+        nose = 1.33 * np.sin(turn)
+        return np.array([[sides[0], 0], [sides[1], 0], [nose, 0.6], [mouth[0], 1.2], [mouth[1], 1.2]])
+
+    frontal = outline_points("face", seen(0.0))[:, 0].max()
+    for degrees in (10, 20, 30, 40, 50):
+        edge = outline_points("face", seen(np.radians(degrees)))[:, 0].max()
+        assert abs(edge - frontal) < 0.11, degrees
+        mirrored = outline_points("face", seen(-np.radians(degrees)))[:, 0].min()
+        assert mirrored == pytest.approx(-edge, abs=1e-9)
+
+
+def test_a_carried_face_brings_no_ground_along() -> None:
+    """Only where both masks are set: a source seen through half of the mask covers half of it."""
+    mask, half = np.ones((64, 64), np.float32), np.ones((64, 64), np.float32)
+    half[:, 32:] = 0
+    points = POINTS / 2
+    assert np.array_equal(shared_mask(mask, half, points, points), half)
+    moved = shared_mask(mask, half, points, points + np.array([8, 0]))
+    assert moved[20:40, 8:39].min() == 1
+    assert moved[:, 41:].max() == 0
 
 
 def test_face_coordinates_are_those_of_the_definition() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import RBFInterpolator
 
-from vidfake.errors import ConfigError
+from vidfake.errors import ConfigError, UsageError
 from vidfake.synth import MAKERS, MakerClip
 from vidfake.synth.swap_warp import blend_bands, match_pose, swap_warp, thin_plate, warp_to
 
@@ -70,7 +70,9 @@ def test_poses_are_matched() -> None:
         return landmarks
 
     donor = turning(np.concatenate([np.full(5, 20.0), nose, np.full(3, 20.0)]))
-    assert match_pose(turning(nose), donor * 1.3 + 4, np.random.default_rng(0)).tolist() == list(range(5, 17))
+    taken, distance = match_pose(turning(nose), donor * 1.3 + 4, np.random.default_rng(0))
+    assert taken.tolist() == list(range(5, 17))
+    assert distance == pytest.approx(0, abs=1e-9)
 
 
 def test_colours_come_close(clip: MakerClip, donor: MakerClip) -> None:
@@ -96,4 +98,8 @@ def test_what_cannot_be_swapped_is_refused(clip: MakerClip, donor: MakerClip) ->
         swap_warp(clip, MakerClip(donor.faces[:, :64, :64].copy(), donor.landmarks), np.random.default_rng(0))
     with pytest.raises(ConfigError, match="jitter_share is 0.5"):
         swap_warp(clip, donor, np.random.default_rng(0), jitter_share=0.5)
+    turned = donor.landmarks.copy()
+    turned[:, 2, 0] += 15
+    with pytest.raises(UsageError, match="Choose a donor who looks the same way"):
+        swap_warp(clip, MakerClip(donor.faces, turned), np.random.default_rng(0))
     assert "swap_warp" not in MAKERS, "a row's maker is given no donor"

@@ -30,6 +30,16 @@ def carry(face: ByteArray, source: FloatArray, target: FloatArray) -> ByteArray:
     return np.asarray(moved, np.uint8)
 
 
+def shared_mask(mask: FloatArray, source_mask: FloatArray, source: FloatArray, target: FloatArray) -> FloatArray:
+    """`mask` (S, S) where the carried face is its own too: the lesser of it and `source_mask`, carried along.
+
+    Without this, a turned head would bring the ground beside it into a frontal face.
+    """
+    if np.array_equal(source, target):
+        return np.minimum(mask, source_mask)
+    return np.minimum(mask, cv2.warpAffine(source_mask, similarity(source, target), mask.shape[::-1]))
+
+
 def match_colour(
     picture: FloatArray | ByteArray, reference: FloatArray | ByteArray, mask: FloatArray, *, share: float = 1.0
 ) -> FloatArray:

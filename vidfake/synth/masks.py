@@ -39,10 +39,23 @@ def face_frame(landmarks: FloatArray) -> tuple[FloatArray, FloatArray, FloatArra
     return origin, left_eye - right_eye, (right_mouth + left_mouth) / 2 - origin
 
 
-def outline_points(name: str, landmarks: FloatArray) -> FloatArray:
-    """The outline (N, 2) in pixels for five landmarks (5, 2)."""
+def nose_place(landmarks: FloatArray) -> FloatArray:
+    """The nose (2,) in face coordinates: near (0, 0.5) for a frontal face, moved aside when the head is turned."""
     origin, x_axis, y_axis = face_frame(landmarks)
-    shape = np.asarray(OUTLINES[name])
+    return np.asarray(np.linalg.pinv(np.stack([x_axis, y_axis], axis=1)) @ (landmarks[2] - origin))
+
+
+def outline_points(name: str, landmarks: FloatArray) -> FloatArray:
+    """The outline (N, 2) in pixels for five landmarks (5, 2), narrower on the side that a turned head hides.
+
+    On an upright cylinder with eyes at ±32° and a nose of a third of its radius, a turn that moves the nose aside
+    by u eye distances brings the far edge nearer by about the factor 1 - 1.45 |u|: with it an outline is off by at
+    most 0.11 radii up to a turn of 50°.
+    """
+    origin, x_axis, y_axis = face_frame(landmarks)
+    shape = np.array(OUTLINES[name])
+    aside = float(nose_place(landmarks)[0])
+    shape[shape[:, 0] * aside > 0, 0] *= max(0.55, 1 - 1.45 * abs(aside))
     return origin + shape[:, :1] * x_axis + shape[:, 1:] * y_axis
 
 

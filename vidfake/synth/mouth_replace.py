@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vidfake.synth.base import MAKERS, MadeClip, Maker, MakerClip
-from vidfake.synth.blending import blend, carry, match_colour, resample
+from vidfake.synth.blending import blend, carry, match_colour, resample, shared_mask
 from vidfake.synth.masks import OUTLINES, clip_masks, outline_points
 from vidfake.synth.options import check_names, check_range, require_frames
 from vidfake.synth.timing import IntArray, jitter, reflect
@@ -58,16 +58,16 @@ def mouth_replace(
         offsets = jitter_share * size * jitter(length, rng, inertia=float(rng.uniform(0, 0.9)), columns=2)
         matching = float(rng.uniform(0.6, 1.0))
         sharpness = float(rng.uniform(least_size, 1.0)) if rng.random() < soften else 1.0
-        faces = clip.faces.copy()
+        faces, applied = clip.faces.copy(), np.zeros_like(masks)
         for t, source in enumerate(taken):
             if source == t:
-                masks[t] = 0
                 continue
-            moved = carry(clip.faces[source], clip.landmarks[source], clip.landmarks[t] + offsets[t])
+            points = clip.landmarks[source], clip.landmarks[t] + offsets[t]
+            applied[t] = shared_mask(masks[t], masks[source], *points)
+            moved = carry(clip.faces[source], *points)
             altered: FloatArray = resample(moved, sharpness) if sharpness < 1 else moved.astype(np.float32)
-            faces[t] = blend(
-                clip.faces[t], match_colour(altered, clip.faces[t], masks[t], share=matching), masks[t]
-            )
+            altered = match_colour(altered, clip.faces[t], applied[t], share=matching)
+            faces[t] = blend(clip.faces[t], altered, applied[t])
         record = {
             "maker": "mouth_replace",
             "order": order,
@@ -77,7 +77,7 @@ def mouth_replace(
             "matching": matching,
             "sharpness": sharpness,
         }
-        return MadeClip(faces, masks, record)
+        return MadeClip(faces, applied, record)
 
     return make
 

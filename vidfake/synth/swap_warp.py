@@ -5,9 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from vidfake.errors import UsageError
 from vidfake.synth.base import MadeClip, MakerClip
 from vidfake.synth.blending import blend, match_colour
-from vidfake.synth.masks import OUTLINES, clip_masks, face_frame, outline_points
+from vidfake.synth.masks import OUTLINES, clip_masks, nose_place, outline_points
 from vidfake.synth.options import check_names, check_range
 from vidfake.synth.timing import IntArray, jitter, reflect
 from vidfake.types import ByteArray, FloatArray
@@ -20,10 +21,11 @@ def swap_warp(
     donor: MakerClip,
     rng: np.random.Generator,
     *,
-    outlines: tuple[str, ...] = ("face", "inner"),
+    outlines: tuple[str, ...] = ("inner", "features"),
     jitter_share: float = 0.006,
     least_matching: float = 0.5,
     pyramid: float = 0.5,
+    most_pose_distance: float = 0.15,
 ) -> MadeClip:
     """Put the donor's face over the clip's, matched in pose, warped by a thin-plate spline, coloured and blended.
 
@@ -34,21 +36,30 @@ def swap_warp(
         clip: the faces (T, S, S, 3) whose video is kept.
         donor: faces of somebody else (T', S, S, 3), of the same size.
         rng: of everything random.
-        outlines: mask outlines to draw from (`vidfake.synth.masks.OUTLINES`).
+        outlines: mask outlines to draw from (`vidfake.synth.masks.OUTLINES`); `face` brings hair along.
         jitter_share: most by which a landmark is off, frame by frame, as a share of the crop.
         least_matching: least share of the way on which the donor's colours are brought to the clip's.
         pyramid: probability of a blend band by band (Burt & Adelson 1983); else one feathered edge.
+        most_pose_distance: how far the two noses may be apart in face coordinates, on average over the clip: heads
+            turned by 20° against each other are 0.17 apart.
 
-    Raises ConfigError for options, ValueError for clips of different sizes.
+    Raises ConfigError for options, UsageError for a donor whose head is never turned as the clip's is, ValueError
+    for clips of different sizes.
     """
     check_names("swap_warp", "outlines", outlines, OUTLINES)
     check_range("swap_warp", "jitter_share", jitter_share, 0, 0.05)
     check_range("swap_warp", "least_matching", least_matching, 0, 1)
     check_range("swap_warp", "pyramid", pyramid, 0, 1)
+    check_range("swap_warp", "most_pose_distance", most_pose_distance, 0.01, 10)
     size, length = clip.faces.shape[1], len(clip.faces)
     if donor.faces.shape[1:] != clip.faces.shape[1:]:
         raise ValueError(f"clip and donor must be of one size, got {clip.faces.shape} and {donor.faces.shape}")
-    taken = match_pose(clip.landmarks, donor.landmarks, rng)
+    taken, distance = match_pose(clip.landmarks, donor.landmarks, rng)
+    if distance > most_pose_distance:
+        raise UsageError(
+            f"swap_warp: the two heads are turned differently (distance {distance:.2f}, most_pose_distance is "
+            f"{most_pose_distance}). Choose a donor who looks the same way."
+        )
     outline = str(rng.choice(outlines))
     feather = float(rng.uniform(0.012, 0.035))
     masks = clip_masks(clip.landmarks, size, outline=outline, wobble=0.08, feather=feather, rng=rng)
@@ -65,6 +76,7 @@ def swap_warp(
         faces[t] = blend(clip.faces[t], altered, masks[t])
     record = {
         "maker": "swap_warp",
+        "pose_distance": distance,
         "frames": taken.tolist(),
         "outline": outline,
         "feather": feather,
@@ -74,25 +86,20 @@ def swap_warp(
     return MadeClip(faces, masks, record)
 
 
-def match_pose(landmarks: FloatArray, donor: FloatArray, rng: np.random.Generator) -> IntArray:
-    """For every frame (T, 5, 2) a donor frame: one stretch of the donor's, the one whose poses differ least.
+def match_pose(landmarks: FloatArray, donor: FloatArray, rng: np.random.Generator) -> tuple[IntArray, float]:
+    """For every frame (T, 5, 2) a donor frame, and the mean distance of the poses, which is the least there is.
 
     A pose is where the nose lies between eyes and mouth, which turns of the head move. The donor's frames stay in
     order, so that its own movements survive; folded back where it is too short. Ties are drawn.
     """
     length, most = len(landmarks), len(donor)
-    here, there = np.stack([_pose(p) for p in landmarks]), np.stack([_pose(p) for p in donor])
+    here, there = np.stack([nose_place(p) for p in landmarks]), np.stack([nose_place(p) for p in donor])
     starts = np.arange(max(1, 2 * (most - 1)))
     orders = np.stack([reflect(start + np.arange(length), most) for start in starts])
     costs = np.linalg.norm(there[orders] - here, axis=-1).mean(axis=1)
     best = np.flatnonzero(costs <= costs.min() + 1e-9)
-    return np.asarray(orders[rng.choice(best)])
-
-
-def _pose(landmarks: FloatArray) -> FloatArray:
-    """The nose (2,) in face coordinates."""
-    origin, x_axis, y_axis = face_frame(landmarks)
-    return np.asarray(np.linalg.pinv(np.stack([x_axis, y_axis], axis=1)) @ (landmarks[2] - origin))
+    chosen = int(rng.choice(best))
+    return np.asarray(orders[chosen]), float(costs[chosen])
 
 
 def warp_to(face: ByteArray, source: FloatArray, target: FloatArray) -> ByteArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vidfake.synth.base import MAKERS, MadeClip, Maker, MakerClip
-from vidfake.synth.blending import blend, carry
+from vidfake.synth.blending import blend, carry, shared_mask
 from vidfake.synth.masks import OUTLINES, clip_masks
 from vidfake.synth.options import check_names, check_range, require_frames
 from vidfake.synth.timing import IntArray, reflect
@@ -47,13 +47,13 @@ def temporal_face(
         outline = str(rng.choice(outlines))
         feather = float(rng.uniform(0.01, 0.03))
         masks = clip_masks(clip.landmarks, size, outline=outline, wobble=0.1, feather=feather, rng=rng)
-        faces = clip.faces.copy()
+        faces, applied = clip.faces.copy(), np.zeros_like(masks)
         for t, source in enumerate(taken):
             if source == t:
-                masks[t] = 0
                 continue
-            moved = carry(clip.faces[source], clip.landmarks[source], clip.landmarks[t])
-            faces[t] = blend(clip.faces[t], moved, masks[t])
+            points = clip.landmarks[source], clip.landmarks[t]
+            applied[t] = shared_mask(masks[t], masks[source], *points)
+            faces[t] = blend(clip.faces[t], carry(clip.faces[source], *points), applied[t])
         record = {
             "maker": "temporal_face",
             "kind": chosen,
@@ -61,7 +61,7 @@ def temporal_face(
             "outline": outline,
             "feather": feather,
         }
-        return MadeClip(faces, masks, record)
+        return MadeClip(faces, applied, record)
 
     return make
 
