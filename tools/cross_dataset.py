@@ -16,8 +16,9 @@ from vidfake.data.manifest import read_manifest, write_manifest
 from vidfake.data.prepare import prepare
 from vidfake.datasets import scan_dataset
 from vidfake.errors import UsageError, VidfakeError
+from vidfake.evaluate.options import Options
 from vidfake.evaluate.reporting import write_report
-from vidfake.evaluate.run import Options, evaluate
+from vidfake.evaluate.run import evaluate
 from vidfake.evaluate.scoring import open_source
 from vidfake.files import write_json
 from vidfake.inference.load import load_detector

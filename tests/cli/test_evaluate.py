@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,84 @@ def test_corruptions_give_points_and_leave_nothing_behind(
     assert manifest.parent.stat().st_mtime_ns == before, "nothing is written beside the user's videos"
 
 
+@pytest.fixture(scope="module")
+def absent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A manifest of videos that are not on this disk, beside score files of other tools for it."""
+    folder = tmp_path_factory.mktemp("absent set")
+    rows = ["path,label,source_id,split"]
+    ids = [(f"{source}-{label}.mp4", source, label) for source in range(6) for label in (0, 1)]
+    rows += [f"{name},{label},s{source},{'test' if source < 4 else 'more'}" for name, source, label in ids]
+    rows += ["lonely.mp4,1,s9,fakes"]
+    (folder / "set.csv").write_text("\n".join(rows) + "\n")
+    for file, gain in (("good", 9.0), ("fair", 2.5)):
+        lines = [f"{name},{gain * label + (source * 7) % 5}" for name, source, label in ids]
+        (folder / f"{file}.csv").write_text("video_id,score\n" + "\n".join(lines) + "\n")
+    (folder / "half.csv").write_text("video_id,score\n" + "".join(f"{i}-1.mp4,{i}\n" for i in range(6)))
+    return folder
+
+
+def test_score_files_alone_need_no_videos(
+    capsys: Capture, monkeypatch: Patch, absent: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "an out folder"
+    arguments = [
+        "evaluate", f"set={absent / 'set.csv'}", "--scores", f"set:{absent / 'good.csv'}",
+        "--scores", f"set:second={absent / 'good.csv'}", "--scores", f"set:{absent / 'fair.csv'}",
+        "--scores", f"set:{absent / 'half.csv'}", "--split", "test", "--split", "more", "--control", "fair",
+        "--out", out, "--resamples", 0,
+    ]  # fmt: skip
+    done = run(capsys, monkeypatch, *arguments, "--json")
+    assert done.code == 0, done.err
+    result = json.loads(done.out)
+    assert [r["detector"] for r in result["results"]] == ["good", "second", "fair", "half"]
+    assert [r["sections"][0]["num_videos"] for r in result["results"]] == [12] * 4
+    found = {c["detector"]: c for c in result["comparisons"]}
+    assert list(found) == ["good", "second"]
+    for row in found.values():
+        assert row["control"] == "fair"
+        assert row["difference"]["value"] == pytest.approx(row["auc_detector"] - row["auc_control"])
+        assert (row["difference"]["interval"], row["p_value"], row["holm_p_value"]) == (None, None, None)
+        assert row["auc_detector"] == 1.0 > row["auc_control"]
+    assert any("'half' is not compared with 'fair' on set" in note for note in result["notes"])
+    command = json.loads((out / "report.json").read_text())["command"]
+    assert [shlex.split(line) for line in command] == [["vidfake", *map(str, arguments), "--json"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("SET",), "nothing to measure"),
+        (("SET", "--scores", "set:GOOD", "--scores", "set:GOOD"), "two detectors are called 'good' on set"),
+        (("SET", "--scores", "set:a=GOOD", "--scores", "set:a=FAIR"), "DATASET:NAME=FILE"),
+        (("SET", "CHECKPOINT", "--scores", "set:untrained=GOOD"), "13 of 13 files do not exist"),
+        (("SET", "--scores", "set:GOOD", "--control", "goood"), "Detectors here: good. Did you mean 'good'?"),
+        (("SET", "--scores", "set:GOOD", "--corrupt", "GB:1"), "--corrupt needs a detector"),
+        (("SET", "--scores", "set:GOOD", "--pooling-study"), "--pooling-study needs a detector"),
+        (("SET", "--scores", "set:GOOD", "--readout", "knn"), "--readout needs a detector"),
+        (("SET", "--higher-is", "fake"), "none was named with --scores"),
+        (("SET", "--scores", "set:GOOD", "--split", "fakes"), "0 real and 1 fake videos"),
+        (("SET", "--scores", "set:GOOD", "--margin", "0"), "--margin is 0.0"),
+        (("SET", "--scores", "set:GOOD", "--margin", "0.1"), "--margin needs intervals"),
+    ],
+)
+def test_what_is_refused_of_score_files(
+    capsys: Capture, monkeypatch: Patch, checkpoint: Path, absent: Path, tmp_path: Path,
+    arguments: tuple[str, ...], words: str,
+) -> None:  # fmt: skip
+    places = {
+        "SET": f"set={absent / 'set.csv'}",
+        "GOOD": str(absent / "good.csv"),
+        "FAIR": str(absent / "fair.csv"),
+    }
+    real = [a.replace("CHECKPOINT", str(checkpoint)) for a in arguments]
+    for word, place in places.items():
+        real = [a.replace(word, place) for a in real]
+    done = run(capsys, monkeypatch, "evaluate", *real, "--out", tmp_path / "out", "--resamples", 0)
+    assert done.code == 2, done.err
+    assert words in done.err
+    assert not (tmp_path / "out").exists(), "refused before anything is done"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -115,6 +194,11 @@ def test_corruptions_give_points_and_leave_nothing_behind(
         (("CHECKPOINT", "MANIFEST", "--split", "nope"), "nope"),
         (("a=CHECKPOINT", "a=CHECKPOINT", "MANIFEST"), "two detectors are called 'a'"),
         (("CHECKPOINT", "MANIFEST", "--scores", "other:x.csv"), "DATASET:FILE"),
+        (
+            ("CHECKPOINT", "test=MANIFEST", "--scores", "test:untrained=SCORES"),
+            "two detectors are called 'untrained'",
+        ),
+        (("CHECKPOINT", "MANIFEST", "--pooling-study"), "no validation scores of these weights"),
         (("CHECKPOINT", "MANIFEST", "--corrupt", "blurr"), "blurr"),
     ],
 )
@@ -122,7 +206,12 @@ def test_what_is_refused(
     capsys: Capture, monkeypatch: Patch, checkpoint: Path, manifest: Path, tmp_path: Path,
     arguments: tuple[str, ...], words: str,
 ) -> None:  # fmt: skip
-    real = [a.replace("CHECKPOINT", str(checkpoint)).replace("MANIFEST", str(manifest)) for a in arguments]
+    scores = manifest.parent / "some.csv"
+    scores.write_text("video_id,score\n0-none.mp4,0\n0-swap.mp4,1\n")
+    places = {"CHECKPOINT": checkpoint, "MANIFEST": manifest, "SCORES": scores}
+    real = list(arguments)
+    for word, place in places.items():
+        real = [a.replace(word, str(place)) for a in real]
     done = run(capsys, monkeypatch, "evaluate", *real, "--out", tmp_path / "out", "--workers", 1, "--resamples", 0)
     assert done.code == 2
     assert words in done.err

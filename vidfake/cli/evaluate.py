@@ -34,7 +34,10 @@ def register(app: typer.Typer) -> None:
         ] = None,
         scores: Annotated[
             list[str] | None,
-            typer.Option("--scores", help="DATASET:FILE of another detector's scores (CSV or JSON). Repeatable."),
+            typer.Option(
+                "--scores",
+                help="DATASET:FILE or DATASET:NAME=FILE: another detector's scores (CSV or JSON). Repeatable.",
+            ),
         ] = None,
         higher_is: Annotated[
             str, typer.Option("--higher-is", help="fake or real: what a high score means in --scores files.")
@@ -113,22 +116,29 @@ def run_evaluation(
     workers: int = 1,
 ) -> EvaluationResult:
     """What the command does; also used by the demo."""
+    import shlex
     import sys
 
     from vidfake.cli import display
     from vidfake.cli.evaluation_inputs import open_inputs, open_scores
     from vidfake.corruptions import parse_corruption
+    from vidfake.evaluate.options import Options
+    from vidfake.evaluate.readouts import validation_scores
     from vidfake.evaluate.reporting import write_report
-    from vidfake.evaluate.robustness import corruption_points
-    from vidfake.evaluate.run import Options
+    from vidfake.evaluate.robustness import corruption_points, refuse_store
     from vidfake.evaluate.run import evaluate as evaluate_all
     from vidfake.metrics.pooling_study import PoolingRow, pooling_study
     from vidfake.metrics.sections import Resampling
     from vidfake.scores import ScoreTable
 
+    _check_resampling(resamples, margin)
     kinds = [pair for text in corrupt for pair in parse_corruption(text)]
     detectors, sources = open_inputs(inputs, splits=splits, readout=readout or None, device=device)
+    _check_detectors(len(detectors), corrupt=bool(corrupt), pooling=pooling, readout=readout)
     foreign = open_scores(scores, sources, higher_is)
+    validation = validation_scores(detectors[0]) if pooling else None
+    for source in sources if kinds else ():
+        refuse_store(source)
     work = out / "work"
     options = Options(
         how=Resampling(num_resamples=resamples),
@@ -156,20 +166,43 @@ def run_evaluation(
             )
         ]
         rows: tuple[PoolingRow, ...] = ()
-        if pooling and detectors and sources:
-            validation = detectors[0].checkpoint.path.parent / "validation.jsonl"
-            rows = pooling_study(ScoreTable.read(validation), evaluation.tables[detectors[0].name, sources[0].name])
+        if validation is not None:
+            first = evaluation.tables[detectors[0].name, sources[0].name]
+            rows = pooling_study(ScoreTable.read(validation), first)
         return write_report(
             evaluation,
             detectors,
             sources,
             out,
             work=work,
-            command=["vidfake " + " ".join(map(str, sys.argv[1:]))],
+            command=[shlex.join(["vidfake", *sys.argv[1:]])],
             corruptions=points,
             pooling=rows,
             protocol={"splits": ", ".join(splits) or "all rows", "read-out": readout or "as selected in training"},
         )
+
+
+def _check_resampling(resamples: int, margin: float | None) -> None:
+    from vidfake.errors import UsageError
+
+    if resamples < 0:
+        raise UsageError(f"--resamples is {resamples}; it takes 0 (no intervals) or more.")
+    if margin is not None and not margin > 0:
+        raise UsageError(f"--margin is {margin}; it takes a difference in AUC above 0, such as 0.01.")
+    if margin is not None and not resamples:
+        raise UsageError("--margin needs intervals, and --resamples 0 makes none. Leave out one of the two.")
+
+
+def _check_detectors(number: int, *, corrupt: bool, pooling: bool, readout: str) -> None:
+    """An option that only a detector can serve is an error where there is none, not passed over."""
+    from vidfake.errors import UsageError
+
+    for option, given in (("--corrupt", corrupt), ("--pooling-study", pooling), ("--readout", bool(readout))):
+        if given and not number:
+            raise UsageError(
+                f"{option} needs a detector (NAME.vidfake or a run folder), and none was named: a score file's "
+                "detector cannot be run again."
+            )
 
 
 def print_headline(result: EvaluationResult) -> None:

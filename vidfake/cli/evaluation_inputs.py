@@ -26,47 +26,64 @@ def named(argument: str) -> tuple[str, Path]:
 def open_inputs(
     inputs: Sequence[str | Path], *, splits: Sequence[str], readout: str | None, device: str
 ) -> tuple[list[LoadedDetector], list[Source]]:
-    """Every argument opened as what it is. Raises UsageError for one that is neither."""
+    """Every argument opened as what it is. Raises UsageError for one that is neither.
+
+    Without a detector no video is read, so the videos of the manifests need not be there.
+    """
     from dataclasses import replace
 
     from vidfake.cli.checkpoints import find_checkpoint
     from vidfake.evaluate.scoring import open_source
     from vidfake.inference.load import load_detector
 
-    detectors: list[LoadedDetector] = []
-    sources: list[Source] = []
-    for argument in map(str, inputs):
-        name, path = named(argument)
+    checkpoints: list[tuple[str, Path]] = []
+    data: list[tuple[str, Path]] = []
+    for name, path in map(named, map(str, inputs)):
         if (path / "store.json").is_file() or path.suffix.lower() == ".csv":
-            sources.append(open_source(path, splits=splits, name=name))
+            data.append((name, path))
         elif (path / "checkpoint.json").is_file() or (path / "best.vidfake").is_dir():
-            detector = load_detector(find_checkpoint(path), readout=readout, device=device)
-            detectors.append(replace(detector, name=name) if name else detector)
+            checkpoints.append((name, find_checkpoint(path)))
         else:
             raise UsageError(
                 f"{path}: is neither a detector (NAME.vidfake, or a run folder with best.vidfake) nor a data set "
                 "(a manifest ending in .csv, or a clip store)."
             )
-    if not sources:
+    if not data:
         raise UsageError("No data set was named. Add a manifest (.csv) or a clip store.")
+    sources = [open_source(path, splits=splits, name=name, check_files=bool(checkpoints)) for name, path in data]
+    detectors = []
+    for name, path in checkpoints:
+        detector = load_detector(path, readout=readout, device=device)
+        detectors.append(replace(detector, name=name) if name else detector)
     return detectors, sources
 
 
 def open_scores(texts: Sequence[str], sources: Sequence[Source], higher_is: str) -> dict[str, list[ScoreTable]]:
-    """Other detectors' score files, joined to the data set that each names."""
+    """Other detectors' score files, ``DATASET:FILE`` or ``DATASET:NAME=FILE``, joined to the data set of each.
+
+    A detector without a name of its own is called as its file.
+    """
+    from dataclasses import replace
+
     from vidfake.scores import read_score_file
 
     directions: dict[str, Direction | None] = {"": None, "fake": "fake", "real": "real"}
     if higher_is not in directions:
         raise UsageError(f"--higher-is is '{higher_is}'. It takes fake or real.")
+    if higher_is and not texts:
+        raise UsageError(f"--higher-is {higher_is} is about score files, and none was named with --scores.")
     known = {source.name: source for source in sources}
     found: dict[str, list[ScoreTable]] = {}
     for text in texts:
-        dataset, colon, file = text.partition(":")
+        dataset, colon, rest = text.partition(":")
         if not colon or dataset not in known:
-            raise UsageError(f"--scores {text!r}: write DATASET:FILE with a data set among {', '.join(known)}.")
+            raise UsageError(
+                f"--scores {text!r}: write DATASET:FILE or DATASET:NAME=FILE, with a data set among "
+                f"{', '.join(known)}."
+            )
+        name, file = named(rest)
         table = read_score_file(
             file, records=known[dataset].records, higher_is=directions[higher_is], allow_missing=True
         )
-        found.setdefault(dataset, []).append(table)
+        found.setdefault(dataset, []).append(replace(table, detector=name) if name else table)
     return found

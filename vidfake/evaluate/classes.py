@@ -11,7 +11,7 @@ from vidfake.data.clips import ClipDataset
 from vidfake.data.items import class_names_of
 from vidfake.data.store import ClipStore
 from vidfake.errors import UndefinedMetricError
-from vidfake.evaluate.scoring import Source, store_of
+from vidfake.evaluate.scoring import Source, has_clips, loading_workers, store_of
 from vidfake.inference.load import LoadedDetector
 from vidfake.inference.predict import evaluation_batches
 from vidfake.inference.scorer import forward
@@ -31,7 +31,7 @@ def head_of(detector: LoadedDetector) -> HeadLoss | None:
 
 
 def attribution_of(
-    detector: LoadedDetector, source: Source, work: Path
+    detector: LoadedDetector, source: Source, work: Path, *, workers: int = 1
 ) -> tuple[Attribution | None, Figure | None]:
     """Attribution over the classes of training, and the AUC of telling unseen manipulations from seen ones.
 
@@ -39,11 +39,11 @@ def attribution_of(
     of an unseen manipulation. A video's class scores are the mean over its clips.
     """
     head = head_of(detector)
-    store = store_of(detector, source, work)
+    store = store_of(detector, source, work, workers=workers)
     known = detector.checkpoint.class_names[: detector.loss.num_classes]
-    if head is None or not store.clips:
+    if head is None or not has_clips(store, source):
         return None, None
-    scores, classes = _video_scores(detector, head, store, source, known)
+    scores, classes = _video_scores(detector, head, store, source, known, workers)
     seen = classes >= 0
     try:
         found = attribution(scores[seen], classes[seen], known)
@@ -53,7 +53,12 @@ def attribution_of(
 
 
 def _video_scores(
-    detector: LoadedDetector, head: HeadLoss, store: ClipStore, source: Source, known: tuple[str, ...]
+    detector: LoadedDetector,
+    head: HeadLoss,
+    store: ClipStore,
+    source: Source,
+    known: tuple[str, ...],
+    workers: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(V, C) mean logits of every video with a clip, and (V,) its class among `known`, -1 for an unseen one."""
     dataset = ClipDataset(
@@ -63,7 +68,7 @@ def _video_scores(
     logits: dict[str, list[torch.Tensor]] = {}
     names: dict[str, str] = {}
     with torch.no_grad():
-        for batch in evaluation_batches(dataset):
+        for batch in evaluation_batches(dataset, workers=loading_workers(workers)):
             embeddings, _ = forward(detector.scorer.detector, batch.to(detector.scorer.device))
             for video_id, row, label in zip(
                 batch.video_ids, head.logits(embeddings).float().cpu(), batch.class_labels.tolist(), strict=True

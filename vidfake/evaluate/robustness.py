@@ -40,8 +40,7 @@ def corruption_points(
     Whole frames are damaged before any face is looked for, as published; then everything runs as on a clean file.
     Score tables are kept, so an interrupted run goes on. Raises UsageError for a clip store, whose videos are gone.
     """
-    if source.store is not None:
-        raise UsageError(f"{source.path}: is a clip store; corruptions need the videos. Name their manifest.")
+    refuse_store(source)
     points = []
     for done, (kind, severity) in enumerate(kinds):
         if report is not None:
@@ -51,6 +50,12 @@ def corruption_points(
         parameter = f"{CORRUPTIONS.build(kind).value(severity):g}"
         points.append(_point(detector, source, kind, severity, parameter, table, settings))
     return _once(points)
+
+
+def refuse_store(source: Source) -> None:
+    """Raises UsageError for a clip store, which has no videos to damage."""
+    if source.store is not None:
+        raise UsageError(f"{source.path}: is a clip store; corruptions need the videos. Name their manifest.")
 
 
 def _damaged_table(
@@ -83,15 +88,18 @@ def _damaged_table(
 
 
 def _damage(source: Source, folder: Path, kind: str, severity: int, seed: int) -> tuple[VideoRecord, ...]:
-    """Records of the damaged copies; several rows of one file share its copy. A file that cannot be read stays as
-    it is, and will be found unreadable like any other."""
+    """Records of the damaged copies; several rows of one file share its copy, damaged by the seed of the first.
+
+    A file that cannot be read stays as it is, and will be found unreadable like any other.
+    """
     copies: dict[str, str] = {}
     for number, record in enumerate(source.records):
         if record.path in copies:
             continue
         out = folder / f"{number:06d}.mkv"
         try:
-            corrupt_video(record.path, out, kind, severity=severity, seed=derived_seed(seed, record.path))
+            own = derived_seed(seed, record.video_id)  # not the path: the same damage on every machine
+            corrupt_video(record.path, out, kind, severity=severity, seed=own)
             copies[record.path] = str(out)
         except MediaError:
             copies[record.path] = record.path

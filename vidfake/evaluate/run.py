@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import vidfake
 from vidfake.data.provenance import shared_with_training
-from vidfake.errors import ProtocolError, UndefinedMetricError
+from vidfake.errors import ProtocolError
 from vidfake.evaluate.classes import attribution_of
+from vidfake.evaluate.families import check_names, compared
+from vidfake.evaluate.options import Options
+from vidfake.evaluate.readouts import other_readout, readout_is_selected
 from vidfake.evaluate.scoring import Source, score_source
 from vidfake.inference.load import LoadedDetector
-from vidfake.metrics.comparison import Comparison, compare
+from vidfake.metrics.comparison import Comparison
 from vidfake.metrics.results import DatasetResult
-from vidfake.metrics.sections import Resampling
 from vidfake.metrics.summary import summarise
 from vidfake.metrics.threshold import Threshold
 from vidfake.scores import ScoreTable
-from vidfake.settings import ScoreSettings
 
 Report = Callable[[str, int, int | None], None]
 
@@ -33,18 +34,6 @@ class Evaluation:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Options:
-    """How an evaluation is made. `control` names the detector that all others are compared with."""
-
-    how: Resampling = field(default_factory=Resampling)
-    settings: ScoreSettings | None = None
-    workers: int = 1
-    control: str = ""
-    margin: float | None = None
-    allow_training_overlap: bool = False
-
-
 def evaluate(
     detectors: Sequence[LoadedDetector],
     sources: Sequence[Source],
@@ -56,34 +45,37 @@ def evaluate(
 ) -> Evaluation:
     """Score and measure. `foreign` adds other people's score tables, per dataset name.
 
-    Raises ProtocolError when a detector was trained on a source that it is to be measured on, unless allowed.
+    Raises ProtocolError when a detector was trained on a source that it is to be measured on, unless allowed, or
+    when two share a name; UsageError when there is nothing to measure, or the control is none of the detectors.
     """
     options = options or Options()
-    _check_names(detectors, sources)
+    foreign = foreign or {}
+    check_names(detectors, sources, foreign, options.control)
     notes = [note for d in detectors for s in sources for note in _overlap(d, s, options)]
+    notes += [note for d in detectors for note in other_readout(d)]
     results, tables = [], {}
     for detector in detectors:
         for source in sources:
             table = score_source(detector, source, work, workers=options.workers, report=report)
             tables[detector.name, source.name] = table
             results.append(_summary(detector, source, table, options, work))
-    for name, others in (foreign or {}).items():
+    for name, others in foreign.items():
         for table in others:
             tables[table.detector, name] = table
-            results.append(
-                summarise(table, settings=options.settings, dataset=name, role="scores", how=options.how)
-            )
-    return Evaluation(tuple(results), _comparisons(tables, options), tables, tuple(notes))
+            results.append(summarise(table, dataset=name, role="scores", how=options.how))
+    pooled = {d.name: d.checkpoint.config.score for d in detectors}
+    comparisons, missing = compared(tables, pooled, options)
+    return Evaluation(tuple(results), comparisons, tables, (*notes, *missing))
 
 
 def _summary(
     detector: LoadedDetector, source: Source, table: ScoreTable, options: Options, work: Path
 ) -> DatasetResult:
     checkpoint = detector.checkpoint
-    threshold = checkpoint.extra.get("threshold")
+    threshold = checkpoint.extra.get("threshold") if readout_is_selected(detector) else None
     result = summarise(
         table,
-        settings=options.settings or checkpoint.config.score,
+        settings=checkpoint.config.score,
         dataset=source.name,
         role=_role(detector, source),
         threshold=None if threshold is None else Threshold(**threshold),
@@ -99,7 +91,7 @@ def _summary(
             "vidfake": vidfake.__version__,
         },
     )
-    found, open_set = attribution_of(detector, source, work)
+    found, open_set = attribution_of(detector, source, work, workers=options.workers)
     return replace(result, attribution=found, open_set_auc=open_set)
 
 
@@ -124,30 +116,3 @@ def _overlap(detector: LoadedDetector, source: Source, options: Options) -> list
             "(--split test), or pass --allow-overlap to have the figures marked."
         )
     return [f"{text}: these figures are not a test."]
-
-
-def _check_names(detectors: Sequence[LoadedDetector], sources: Sequence[Source]) -> None:
-    for kind, names in (("detector", [d.name for d in detectors]), ("dataset", [s.name for s in sources])):
-        double = sorted({name for name in names if names.count(name) > 1})
-        if double:
-            raise ProtocolError(
-                f"two {kind}s are called '{double[0]}'. Give each its own name, as NAME=PATH on the command line."
-            )
-
-
-def _comparisons(tables: Mapping[tuple[str, str], ScoreTable], options: Options) -> tuple[Comparison, ...]:
-    found: list[Comparison] = []
-    for dataset in dict.fromkeys(name for _, name in tables):
-        here = {detector: table for (detector, name), table in tables.items() if name == dataset}
-        if len(here) < 2:
-            continue
-        control = options.control or next(iter(here))
-        if control not in here:
-            continue
-        try:
-            found += compare(
-                here, control, dataset=dataset, settings=options.settings, margin=options.margin, how=options.how
-            )
-        except UndefinedMetricError:
-            continue  # the datasets' own sections say which figure does not exist and why
-    return tuple(found)

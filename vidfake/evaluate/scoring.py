@@ -17,7 +17,7 @@ from vidfake.files import sha256_file, sha256_json
 from vidfake.inference.load import LoadedDetector
 from vidfake.inference.predict import predict
 from vidfake.scores import ScoreTable, ScoreTableBuilder
-from vidfake.types import VideoRecord
+from vidfake.types import FAKE, REAL, VideoRecord
 
 Report = Callable[[str, int, int | None], None]
 
@@ -33,19 +33,33 @@ class Source:
     store: ClipStore | None = None
 
 
-def open_source(path: Path, *, splits: Sequence[str] = (), name: str = "") -> Source:
-    """A manifest or a clip store as a source. Raises ManifestError when no labelled row is left."""
+def open_source(path: Path, *, splits: Sequence[str] = (), name: str = "", check_files: bool = True) -> Source:
+    """A manifest or a clip store as a source.
+
+    Without `check_files` the videos of a manifest need not exist: for score files, which need their rows only.
+    Raises ManifestError when the labelled rows are not of both classes.
+    """
     if (path / "store.json").is_file():
         store = ClipStore(path)
+        known = sorted({video.record.split for video in store.videos})
+        for split in splits:
+            if split not in known:
+                raise ManifestError(f"{path}: no video has split '{split}'. Splits there: {', '.join(known)}.")
         records = [video.record for video in store.videos if not splits or video.record.split in splits]
         found = Source(name or path.name, path, tuple(records), store.content_hash, store)
     else:
-        records = read_manifest(path, splits=list(splits) or None, require_labels=True)
+        records = read_manifest(path, splits=list(splits) or None, require_labels=True, check_files=check_files)
         found = Source(name or path.stem, path, tuple(records), sha256_file(path))
+    where = f"{path}, split {', '.join(splits)}" if splits else str(path)
     labelled = tuple(record for record in found.records if record.label is not None)
     if not labelled:
-        where = f" in split {', '.join(splits)}" if splits else ""
-        raise ManifestError(f"{path}: no labelled video{where}. Name a manifest or a clip store with labels.")
+        raise ManifestError(f"{where}: no labelled video. Name a manifest or a clip store with labels.")
+    reals, fakes = (sum(record.label == label for record in labelled) for label in (REAL, FAKE))
+    if not reals or not fakes:
+        raise ManifestError(
+            f"{where}: {reals} real and {fakes} fake videos, and no figure exists without both. Add videos of the "
+            "other class to it, or name another --split."
+        )
     return Source(found.name, found.path, labelled, found.sha256, found.store)
 
 
@@ -71,7 +85,7 @@ def score_source(
     kept = table_path(work, detector, source.name, key)
     if kept.exists():
         return ScoreTable.read(kept)
-    table = _score(detector, store, source, report)
+    table = _score(detector, store, source, workers, report)
     table.write(kept)
     return table
 
@@ -95,9 +109,21 @@ def store_of(
     return ClipStore(path, settings=extract)
 
 
-def _score(detector: LoadedDetector, store: ClipStore, source: Source, report: Report | None) -> ScoreTable:
+def loading_workers(workers: int) -> int:
+    """Processes that read clips: one worker is this process."""
+    return workers if workers > 1 else 0
+
+
+def has_clips(store: ClipStore, source: Source) -> bool:
+    """Whether any video of the source has a clip."""
     wanted = {record.video_id for record in source.records}
-    if not any(clip.video.video_id in wanted for clip in store.clips):
+    return any(clip.video.video_id in wanted for clip in store.clips)
+
+
+def _score(
+    detector: LoadedDetector, store: ClipStore, source: Source, workers: int, report: Report | None
+) -> ScoreTable:
+    if not has_clips(store, source):
         builder = ScoreTableBuilder(detector=detector.name)
         statuses = {video.video_id: video.status for video in store.videos}
         for record in source.records:
@@ -109,7 +135,9 @@ def _score(detector: LoadedDetector, store: ClipStore, source: Source, report: R
         class_names=class_names_of(source.records),
         num_frames=detector.checkpoint.extract.num_frames,
     )
-    return predict(detector.scorer, dataset, detector_name=detector.name, report=report)
+    return predict(
+        detector.scorer, dataset, detector_name=detector.name, workers=loading_workers(workers), report=report
+    )
 
 
 def _plain(name: str) -> str:
