@@ -69,6 +69,15 @@ def test_faces_that_are_hard_to_place_break_nothing(name: str, case: str, size: 
 
 
 @pytest.mark.parametrize("name", MAKERS.names())
+def test_grey_footage_stays_grey(name: str, clip: MakerClip) -> None:
+    grey = MakerClip(np.repeat(clip.faces[..., 1:2], 3, axis=-1), clip.landmarks)
+    for seed in range(3):
+        made = MAKERS.build(name)(grey, np.random.default_rng(seed))
+        assert np.ptp(made.faces.astype(int), axis=-1).max() <= 1
+        assert (made.faces != grey.faces).any()
+
+
+@pytest.mark.parametrize("name", MAKERS.names())
 def test_rows_name_their_source(name: str) -> None:
     assert "http" in MAKERS.row(name).source
 

@@ -83,6 +83,12 @@ def test_colours_come_close(clip: MakerClip, donor: MakerClip) -> None:
         assert np.abs(means[0] - means[1]).max() < 8
 
 
+def test_grey_footage_stays_grey(clip: MakerClip, donor: MakerClip) -> None:
+    grey = MakerClip(np.repeat(clip.faces[..., 1:2], 3, axis=-1), clip.landmarks)
+    assert np.ptp(donor.faces.astype(int), axis=-1).max() > 50
+    assert np.ptp(swap_warp(grey, donor, np.random.default_rng(0)).faces.astype(int), axis=-1).max() <= 1
+
+
 def test_bands_add_up() -> None:
     """A mask of ones gives the one picture, of zeros the other, of a half the mean."""
     rng = np.random.default_rng(0)

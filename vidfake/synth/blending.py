@@ -64,6 +64,22 @@ def _statistics(picture: FloatArray, mask: FloatArray, weight: float) -> tuple[F
     return mean, np.sqrt(np.maximum(weights @ (pixels * pixels) / weight - mean**2, 0))
 
 
+def tint_share(faces: ByteArray) -> float:
+    """How far the channels of a clip (T, S, S, 3) may be altered apart: 0 for grey footage, 1 for usual colours.
+
+    A tint on black-and-white footage would give a fake away at a glance. The share is full where highest and lowest
+    channel are 12 levels apart on average.
+    """
+    some = faces[:, ::8, ::8].astype(np.float32)
+    return float(min(1.0, (some.max(axis=-1) - some.min(axis=-1)).mean() / 12))
+
+
+def toned(changes: FloatArray, share: float) -> FloatArray:
+    """`changes` (..., 3) per channel, brought towards their mean so that `share` of their differences is left."""
+    mean = changes.mean(axis=-1, keepdims=True)
+    return np.asarray(mean + share * (changes - mean))
+
+
 def blend(face: ByteArray, altered: FloatArray | ByteArray, mask: FloatArray) -> ByteArray:
     """`face` (S, S, 3) with `altered` over it as opaquely as `mask` (S, S) says; where that is 0, `face` itself."""
     out = face.copy()

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from vidfake.synth.base import MAKERS, MadeClip, Maker, MakerClip
-from vidfake.synth.blending import blend
+from vidfake.synth.blending import blend, tint_share, toned
 from vidfake.synth.masks import OUTLINES, clip_masks
 from vidfake.synth.options import check_names, check_range
 from vidfake.synth.timing import jitter
@@ -66,6 +66,8 @@ def flicker_blend(
         chosen = sorted(str(kind) for kind in rng.choice(kinds, count, replace=False))
         inertia = float(rng.uniform(0, 0.85))
         course = _course(length, size, chosen, inertia, most, rng)
+        tint = tint_share(clip.faces)
+        course = course._replace(gain=toned(course.gain, tint), offset=toned(course.offset, tint))
         outline = str(rng.choice(outlines))
         feather = float(rng.uniform(0.008, 0.04))
         masks = clip_masks(clip.landmarks, size, outline=outline, wobble=0.12, feather=feather, rng=rng)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from vidfake.synth.base import MAKERS, MadeClip, Maker, MakerClip
-from vidfake.synth.blending import blend
+from vidfake.synth.blending import blend, tint_share, toned
 from vidfake.synth.masks import OUTLINES, clip_masks, face_frame
 from vidfake.synth.options import check_names, check_range, check_span
 from vidfake.synth.timing import slow_curve
@@ -57,7 +57,7 @@ def resynthesis(
         side = int(rng.integers(pixels[0], pixels[1] + 1))
         detail = float(rng.uniform(least_detail, 1.0))
         strength = float(rng.uniform(0.3, 1.0))
-        mixing = _colour_matrix(rng, colour)
+        mixing = _colour_matrix(rng, colour, tint_share(clip.faces))
         phases = grid * strength * _balanced(rng.uniform(-1, 1, (2, 2)))
         places = np.stack([slow_curve(length, rng, frames_per_knot=12.0) for _ in range(2)], axis=1)
         feather = float(rng.uniform(0.01, 0.04))
@@ -85,10 +85,11 @@ def resynthesis(
     return make
 
 
-def _colour_matrix(rng: np.random.Generator, colour: float) -> FloatArray:
+def _colour_matrix(rng: np.random.Generator, colour: float, tint: float) -> FloatArray:
     """Near the identity: rows sum to 1 within `colour` / 3, so hues change more than light."""
     mixed = np.eye(3) + rng.uniform(-colour, colour, (3, 3))
-    return np.asarray(mixed / mixed.sum(axis=1, keepdims=True) * (1 + rng.uniform(-colour, colour, (3, 1)) / 3))
+    light = 1 + toned(rng.uniform(-colour, colour, 3), tint) / 3
+    return np.asarray(mixed / mixed.sum(axis=1, keepdims=True) * light[:, None])
 
 
 def _balanced(phases: FloatArray) -> FloatArray:

@@ -9,6 +9,7 @@ import numpy as np
 
 from vidfake.errors import ConfigError
 from vidfake.synth.base import MAKERS, MadeClip, Maker, MakerClip
+from vidfake.synth.blending import tint_share, toned
 from vidfake.synth.masks import OUTLINES, clip_masks
 from vidfake.types import FloatArray
 
@@ -43,8 +44,9 @@ def self_blend(
     def make(clip: MakerClip, rng: np.random.Generator) -> MadeClip:
         size, length = clip.faces.shape[1], len(clip.faces)
         shape = str(rng.choice(shapes))
-        start = _draw(rng, colour=colour, shift=shift, scale=scale)
-        end = _draw(rng, colour=colour, shift=shift, scale=scale) if rng.random() < drift else start
+        tint = tint_share(clip.faces)
+        start = _draw(rng, colour=colour, tint=tint, shift=shift, scale=scale)
+        end = _draw(rng, colour=colour, tint=tint, shift=shift, scale=scale) if rng.random() < drift else start
         frequency = str(rng.choice(["soften", "sharpen", "resample"]))
         strength = float(rng.uniform(0.3, 1.0))
         ratio = float(rng.uniform(least_ratio, 1.0)) if rng.random() < 0.5 else 1.0
@@ -72,10 +74,10 @@ def self_blend(
     return make
 
 
-def _draw(rng: np.random.Generator, *, colour: float, shift: float, scale: float) -> dict[str, Any]:
+def _draw(rng: np.random.Generator, *, colour: float, tint: float, shift: float, scale: float) -> dict[str, Any]:
     return {
-        "gain": 1 + rng.uniform(-colour, colour, 3),
-        "offset": rng.uniform(-colour, colour, 3) * 255 / 2,
+        "gain": 1 + toned(rng.uniform(-colour, colour, 3), tint),
+        "offset": toned(rng.uniform(-colour, colour, 3), tint) * 255 / 2,
         "move": rng.uniform(-shift, shift, 2) * (1.0, 0.5),
         "zoom": float(np.exp(rng.uniform(-scale, scale))),
     }

@@ -7,7 +7,7 @@ import numpy as np
 
 from vidfake.errors import UsageError
 from vidfake.synth.base import MadeClip, MakerClip
-from vidfake.synth.blending import blend, match_colour
+from vidfake.synth.blending import blend, match_colour, tint_share, toned
 from vidfake.synth.masks import OUTLINES, clip_masks, nose_place, outline_points
 from vidfake.synth.options import check_names, check_range
 from vidfake.synth.timing import IntArray, jitter, reflect
@@ -66,11 +66,13 @@ def swap_warp(
     offsets = jitter(length, rng, inertia=float(rng.uniform(0.3, 0.9)), columns=10).reshape(length, 5, 2)
     matching = float(rng.uniform(least_matching, 1.0))
     bands = bool(rng.random() < pyramid)
+    tint = tint_share(clip.faces)
     faces = clip.faces.copy()
     for t, source in enumerate(taken):
         target = clip.landmarks[t] + jitter_share * size * offsets[t]
         warped = warp_to(donor.faces[source], donor.landmarks[source], target)
-        altered = match_colour(warped, clip.faces[t], masks[t], share=matching)
+        coloured = toned(warped.astype(np.float32), tint)
+        altered = match_colour(coloured, clip.faces[t], masks[t], share=matching)
         if bands:
             altered = blend_bands(clip.faces[t], altered, masks[t])
         faces[t] = blend(clip.faces[t], altered, masks[t])
