@@ -125,7 +125,7 @@ def run_evaluation(
     from vidfake.evaluate.options import Options
     from vidfake.evaluate.readouts import validation_scores
     from vidfake.evaluate.reporting import write_report
-    from vidfake.evaluate.robustness import corruption_points, refuse_store
+    from vidfake.evaluate.robustness import all_corruption_points, refuse_store
     from vidfake.evaluate.run import evaluate as evaluate_all
     from vidfake.metrics.pooling_study import PoolingRow, pooling_study
     from vidfake.metrics.sections import Resampling
@@ -149,22 +149,9 @@ def run_evaluation(
     )
     with display.progress() as report:
         evaluation = evaluate_all(detectors, sources, work=work, foreign=foreign, options=options, report=report)
-        points = [
-            point
-            for detector in detectors
-            for source in sources
-            if kinds
-            for point in corruption_points(
-                detector,
-                source,
-                evaluation.tables[detector.name, source.name],
-                kinds,
-                work=work,
-                settings=detector.checkpoint.config.score,
-                workers=workers,
-                report=report,
-            )
-        ]
+        points = all_corruption_points(
+            detectors, sources, evaluation.tables, kinds, work=work, workers=workers, report=report
+        )
         rows: tuple[PoolingRow, ...] = ()
         if validation is not None:
             first = evaluation.tables[detectors[0].name, sources[0].name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +50,35 @@ def corruption_points(
         parameter = f"{CORRUPTIONS.build(kind).value(severity):g}"
         points.append(_point(detector, source, kind, severity, parameter, table, settings))
     return _once(points)
+
+
+def all_corruption_points(
+    detectors: Sequence[LoadedDetector],
+    sources: Sequence[Source],
+    tables: Mapping[tuple[str, str], ScoreTable],
+    kinds: Sequence[tuple[str, int]],
+    *,
+    work: Path,
+    workers: int = 1,
+    report: Report | None = None,
+) -> list[CorruptionPoint]:
+    """`corruption_points` of every detector on every source, whose clean scores are in `tables`."""
+    return [
+        point
+        for detector in detectors
+        for source in sources
+        if kinds
+        for point in corruption_points(
+            detector,
+            source,
+            tables[detector.name, source.name],
+            kinds,
+            work=work,
+            settings=detector.checkpoint.config.score,
+            workers=workers,
+            report=report,
+        )
+    ]
 
 
 def refuse_store(source: Source) -> None:
