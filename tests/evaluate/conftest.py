@@ -12,31 +12,27 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "train" / "support"))
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 import toy_runs
+from registered import toy_encoder_registered
 from toy_sets import write_test_set
 
-from vidfake.models.interfaces import ENCODERS
-from vidfake.models.weights import Published
 from vidfake.settings import LossSettings
 from vidfake.train.run import train_run
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _toy_encoder() -> Iterator[None]:
-    """The toy encoder is in the registry for these tests only."""
-    ENCODERS.register(toy_runs.TOY_ENCODER, source="tests", kind="frame", published=Published(head=()))(
-        toy_runs.toy_encoder
-    )
-    yield
-    del ENCODERS._rows[toy_runs.TOY_ENCODER]
+    with toy_encoder_registered():
+        yield
 
 
 @pytest.fixture(scope="package")
-def runs(tmp_path_factory: pytest.TempPathFactory, _toy_encoder: None) -> Path:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of both runs, ``binary`` and ``makers``, and of their clip store, ``store``."""
     folder = tmp_path_factory.mktemp("evaluated")
     store = toy_runs.write_toy_store(folder / "store")
-    train_run(toy_runs.toy_config(store, folder, name="binary"))
-    train_run(toy_runs.toy_config(store, folder, name="makers", loss=LossSettings(task="manipulation")))
+    with toy_encoder_registered():
+        train_run(toy_runs.toy_config(store, folder, name="binary"))
+        train_run(toy_runs.toy_config(store, folder, name="makers", loss=LossSettings(task="manipulation")))
     return folder
 
 

@@ -10,18 +10,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "train" / "support"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "cli" / "support"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "evaluate" / "support"))
 
-import toy_runs
-
-from vidfake.models.interfaces import ENCODERS
-from vidfake.models.weights import Published
+from registered import toy_encoder_registered
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _toy_encoder() -> Iterator[None]:
-    """The toy encoder is in the registry for these tests only."""
-    ENCODERS.register(toy_runs.TOY_ENCODER, source="tests", kind="frame", published=Published(head=()))(
-        toy_runs.toy_encoder
-    )
-    yield
-    del ENCODERS._rows[toy_runs.TOY_ENCODER]
+    with toy_encoder_registered():
+        yield
