@@ -11,13 +11,22 @@ from vidfake.errors import UndefinedMetricError
 from vidfake.metrics import reliability
 from vidfake.metrics.bootstrap import Clusters, bootstrap, interval
 from vidfake.metrics.calibration import Calibration
-from vidfake.metrics.groups import all_groups
-from vidfake.metrics.missing import POLICIES, apply_policy
-from vidfake.metrics.ranking import auc, eer
-from vidfake.metrics.results import CalibrationFigures, Distribution, Figure, GroupResult, WorstError, figure
+from vidfake.metrics.groups import all_groups, in_pairs
+from vidfake.metrics.missing import POLICIES, Policy, apply_policy
+from vidfake.metrics.ranking import auc, average_precision, eer
+from vidfake.metrics.results import (
+    CalibrationFigures,
+    Distribution,
+    Figure,
+    GroupResult,
+    PolicyFigures,
+    WorstError,
+    figure,
+)
 from vidfake.metrics.sections import Resampling
 from vidfake.metrics.segments import Float64Array, IntArray
 from vidfake.metrics.statistics import AucStatistic
+from vidfake.metrics.threshold import Threshold, at_threshold
 from vidfake.scores.columns import StrArray
 from vidfake.scores.ranks import midranks
 from vidfake.scores.table import ScoreTable
@@ -63,17 +72,39 @@ def group_results(table: ScoreTable, scores: Float64Array, how: Resampling) -> t
     return tuple(results)
 
 
-def policy_figures(table: ScoreTable, scores: Float64Array) -> dict[str, Figure]:
-    """AUC under each way of treating videos without a score; empty where every video has one."""
-    if not (np.isnan(scores) & table.labelled).any():
-        return {}
-    chance = 0.5 if table.scale == "probability" else 0.0
+def policy_figures(
+    table: ScoreTable, scores: Float64Array, threshold: Threshold | None = None
+) -> tuple[PolicyFigures, ...]:
+    """Figures of all rows, and of the pairs, under each way of treating videos without a score.
 
-    def area(policy: str) -> float:
-        values, labels = apply_policy(scores, table.label, policy, chance_score=chance)  # type: ignore[arg-type]
-        return auc(values, labels)
+    Nothing for rows that all have one. (V,) `scores` per video, NaN where there is none.
+    """
+    found = []
+    for name, rows in (("all", table.labelled), ("pairs", in_pairs(table))):
+        values, labels = scores[rows], table.label[rows]
+        if np.isnan(values).any():
+            found += [_policy(name, policy, values, labels, table.scale, threshold) for policy in POLICIES]
+    return tuple(found)
 
-    return {policy: figure(area, policy) for policy in POLICIES}
+
+def _policy(
+    rows: str, policy: Policy, scores: Float64Array, labels: IntArray, scale: str, threshold: Threshold | None
+) -> PolicyFigures:
+    chance = 0.5 if scale == "probability" else 0.0
+    limit = None if threshold is None else threshold.value
+    values, classes = apply_policy(scores, labels, policy, chance_score=chance, threshold=limit)
+    decided = None
+    if limit is not None:
+        decided = figure(lambda: at_threshold(values, classes, limit).balanced_accuracy)
+    return PolicyFigures(
+        rows,
+        policy,
+        len(values),
+        auc=figure(auc, values, classes),
+        average_precision=figure(average_precision, values, classes),
+        eer=figure(eer, values, classes),
+        balanced_accuracy=decided,
+    )
 
 
 def calibration_figures(

@@ -55,13 +55,18 @@ def coverage(table: ScoreTable, scored: BoolArray, videos: BoolArray | None = No
 
 
 def apply_policy(
-    scores: Float64Array, labels: IntArray, policy: Policy, *, chance_score: float
+    scores: Float64Array,
+    labels: IntArray,
+    policy: Policy,
+    *,
+    chance_score: float,
+    threshold: float | None = None,
 ) -> tuple[Float64Array, IntArray]:
     """Scores and labels of the labelled videos, with those that lack a score (NaN) treated by `policy`.
 
-    ``exclude`` drops them; ``as_real`` and ``as_fake`` put them below and above every other score; ``as_chance``
-    gives them `chance_score`, the score that says nothing (0.5 for probabilities, 0 for raw scores), as several
-    public detectors do silently.
+    ``exclude`` drops them; ``as_real`` and ``as_fake`` put them below and above every other score, and below and
+    above the `threshold` if there is one; ``as_chance`` gives them `chance_score`, the score that says nothing (0.5
+    for probabilities, 0 for raw scores), as several public detectors do silently.
     """
     known = (labels == REAL) | (labels == FAKE)
     values, classes = scores[known].copy(), labels[known]
@@ -69,6 +74,8 @@ def apply_policy(
     if policy == "exclude":
         return values[~missing], classes[~missing]
     present = values[~missing]
+    if threshold is not None:
+        present = np.append(present, threshold)
     low, high = (float(present.min()), float(present.max())) if len(present) else (0.0, 0.0)
     values[missing] = {"as_real": low - 1.0, "as_fake": high + 1.0, "as_chance": chance_score}[policy]
     return values, classes

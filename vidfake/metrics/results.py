@@ -111,6 +111,22 @@ class GroupResult:
 
 
 @dataclass(frozen=True)
+class PolicyFigures:
+    """Figures of some rows (``all`` or ``pairs``) with videos that have no score treated by one `policy`.
+
+    `balanced_accuracy` is None where no threshold came from validation.
+    """
+
+    rows: str
+    policy: str
+    num_videos: int
+    auc: Figure
+    average_precision: Figure
+    eer: Figure
+    balanced_accuracy: Figure | None = None
+
+
+@dataclass(frozen=True)
 class CalibrationFigures:
     """Class-balanced figures of probabilities at video level; `method` is ``none`` before calibration."""
 
@@ -157,7 +173,7 @@ class DatasetResult:
     num_unlabelled: int
     manipulations: dict[str, int]
     sections: tuple[Section, ...]
-    policies: dict[str, Figure] = field(default_factory=dict)
+    policies: tuple[PolicyFigures, ...] = ()
     groups: tuple[GroupResult, ...] = ()
     threshold: Threshold | None = None
     at_threshold: AtThreshold | None = None

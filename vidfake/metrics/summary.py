@@ -58,7 +58,7 @@ def summarise(
         num_unlabelled=int((~table.labelled).sum()),
         manipulations=dict(sorted(Counter(map(str, table.manipulation[table.label == FAKE])).items())),
         sections=tuple(sections),
-        policies=details.policy_figures(table, scores),
+        policies=details.policy_figures(table, scores, threshold),
         groups=details.group_results(table, scores, how),
         threshold=threshold,
         at_threshold=decided,

@@ -115,7 +115,11 @@ def _details(result: DatasetResult) -> list[tuple[str, tuple[str, ...], Rows]]:
         (c.method, *(with_interval(f) for f in (c.log_loss, c.brier, c.ece, c.cllr, c.cllr_min)))
         for c in result.calibration
     ]
-    policies: Rows = [(name.replace("_", " "), with_interval(value)) for name, value in result.policies.items()]
+    policies: Rows = [
+        (p.rows, p.policy.replace("_", " "), p.num_videos, *map(with_interval, (p.auc, p.average_precision)),
+         _rate(p.eer), _rate(p.balanced_accuracy) if p.balanced_accuracy else BLANK)
+        for p in result.policies
+    ]  # fmt: skip
     theirs: Rows = []
     if bench:
         areas = decimal(bench.auc), decimal(bench.video_auc)
@@ -126,7 +130,11 @@ def _details(result: DatasetResult) -> list[tuple[str, tuple[str, ...], Rows]]:
         ("Parts of the data", ("by", "part", "against", "real", "fake", "AUC", "EER"), groups),
         ("At the threshold chosen on validation", ("rule", "value", "balanced accuracy", "TPR", "FPR"), decided),
         ("Calibration", ("method", "log-loss", "Brier", "ECE", "Cllr", "Cllr, best monotone map"), calibration),
-        ("Videos without a score", ("treated as", "AUC"), policies),
+        (
+            "Videos without a score",
+            ("rows", "treated as", "videos", "AUC", "AP", "EER", "balanced accuracy"),
+            policies,
+        ),
         (
             "DeepfakeBench's definitions on the same scores",
             ("rows", "AUC", '"video" AUC', "EER", "AP", "accuracy at 0.5"),
