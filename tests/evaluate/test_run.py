@@ -148,6 +148,9 @@ def test_a_comparison_that_does_not_exist_is_noted(
     fakes, elsewhere = found.notes
     assert fakes.startswith("'fakes only' is not compared with 'theirs' on home: ")
     assert elsewhere == "'binary' is not compared on away: 'theirs' has no scores there."
+    alone = evaluate([binary], [home], work=tmp_path, options=replace(FEW, margin=0.01))
+    assert alone.notes == ("nothing is compared on home: 'binary' is the only detector there.",)
+    assert evaluate([binary], [home], work=tmp_path, options=FEW).notes == ()
 
 
 def test_comparisons_pool_each_detector_as_its_own_figures_are(

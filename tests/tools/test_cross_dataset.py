@@ -156,6 +156,12 @@ def test_a_detector_is_trained_on_the_way(
     monkeypatch.setattr(tool, "train_run", None)
     assert tool.main(arguments) == 0, capsys.readouterr().err
     assert report_of(out)["results"] == report["results"]
+    assert tool.main([*arguments, "--set", "optim.epochs=2"]) == 2
+    assert "trained with other settings than this command asks for" in capsys.readouterr().err
+    fewer = tmp_path / "fewer.toml"
+    fewer.write_text(PROTOCOL.replace('"home"\nsplits = ["train"]', '"away"'))
+    assert tool.main([*arguments, "--protocol", str(fewer)]) == 2
+    assert "trained with other rows than this command asks for" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

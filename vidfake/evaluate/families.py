@@ -65,6 +65,8 @@ def compared(
         if control not in here:
             notes += [f"'{name}' is not compared on {dataset}: '{control}' has no scores there." for name in here]
             continue
+        if len(here) == 1 and (options.control or options.margin is not None):
+            notes.append(f"nothing is compared on {dataset}: '{control}' is the only detector there.")
         family = compare_where_defined(
             here, control, dataset=dataset, settings=pooled, margin=options.margin, how=options.how
         )

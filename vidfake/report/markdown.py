@@ -19,6 +19,8 @@ _LEVEL_COLUMNS = (
 def render(evaluation: EvaluationResult, ranking: Ranking | None = None) -> str:
     """The whole document."""
     parts = [f"# {markdown(evaluation.title)}", "", *_glance(evaluation.results)]
+    if evaluation.notes:
+        parts += [*(f"- {markdown(note)}" for note in evaluation.notes), ""]
     for result in evaluation.results:
         parts += _result(result)
     if evaluation.comparisons:
