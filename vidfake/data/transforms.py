@@ -173,7 +173,7 @@ def time_mask(*, share: float = 0.4, probability: float = 0.3) -> Augmentation:
     """Black out one run of frames, up to `share` of the clip."""
 
     def work(frames: Frames, rng: np.random.Generator) -> Frames:
-        length = int(rng.integers(0, max(1, int(len(frames) * share)) + 1))
+        length = int(rng.integers(1, max(1, int(len(frames) * share)) + 1))
         start = int(rng.integers(0, len(frames) - length + 1))
         result = frames.clone()
         result[start : start + length] = 0
