@@ -104,10 +104,14 @@ def record_crash(job: Job, how: str) -> VideoOutcome:
 
 def _extract(job: Job, shard: ShardWriter) -> tuple[dict[str, Any], float, dict[str, float]]:
     """Facts for the record, length in seconds, seconds per stage."""
+    from vidfake.faces.photo import extract_photo_clips, is_photo
+
     source = _source(job.record.path)
     region = job.record.region
     if job.extract is not None:
         result = job.extract(job.record.path, job.settings, region=region, on_clip=shard.add_clip)
+    elif is_photo(job.record.path):
+        result = extract_photo_clips(job.record.path, job.settings, region=region, on_clip=shard.add_clip)
     else:
         from vidfake.faces.extract import extract_clips
 
