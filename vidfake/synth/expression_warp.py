@@ -40,7 +40,7 @@ ACTIONS: dict[str, tuple[Push, ...]] = {
 }
 
 
-@MAKERS.register("expression_warp", source=SOURCE)
+@MAKERS.register("expression_warp", source=SOURCE, min_frames=2)
 def expression_warp(
     *,
     actions: tuple[str, ...] = tuple(ACTIONS),

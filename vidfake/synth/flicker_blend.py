@@ -31,7 +31,7 @@ class Course(NamedTuple):
     move: FloatArray
 
 
-@MAKERS.register("flicker_blend", source=SOURCE)
+@MAKERS.register("flicker_blend", source=SOURCE, min_frames=2)
 def flicker_blend(
     *,
     kinds: tuple[str, ...] = KINDS,

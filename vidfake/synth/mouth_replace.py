@@ -18,7 +18,7 @@ SOURCE = (
 ORDERS = ("shift", "reverse", "speed")
 
 
-@MAKERS.register("mouth_replace", source=SOURCE)
+@MAKERS.register("mouth_replace", source=SOURCE, min_frames=2)
 def mouth_replace(
     *,
     outlines: tuple[str, ...] = ("mouth", "lower"),

@@ -18,7 +18,7 @@ SOURCE = (
 KINDS = ("frozen", "lag", "repeat", "drop", "swap")
 
 
-@MAKERS.register("temporal_face", source=SOURCE)
+@MAKERS.register("temporal_face", source=SOURCE, min_frames=2)
 def temporal_face(
     *,
     kind: str | None = None,
