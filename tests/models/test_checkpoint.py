@@ -188,7 +188,7 @@ def test_changed_tensors_are_refused_by_hash(checkpoint: Path) -> None:
 
 
 def test_newer_format_is_refused(checkpoint: Path) -> None:
-    edit_json(checkpoint, lambda content: content.update(format_version=2))
+    edit_json(checkpoint, lambda content: content.update(format_version=3))
     with pytest.raises(CheckpointError, match="made by a newer vidfake"):
         load_checkpoint(checkpoint)
 

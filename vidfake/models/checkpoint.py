@@ -36,7 +36,8 @@ class LoadedCheckpoint:
 
     `detector` has its weights and is in evaluation mode. `loss_state` and `readout_state` are tensors by name,
     without prefix, for whoever rebuilds the two. `calibration`, `metrics` and `extra` are as they were saved.
-    `sha256` is that of the tensors and names the model in reports.
+    `sha256` is that of the tensors and names the model in reports. `is_half` says that the file holds matrices and
+    kernels in half precision; the detector has them in single precision again.
     """
 
     path: Path
@@ -51,6 +52,7 @@ class LoadedCheckpoint:
     loss_state: dict[str, Tensor]
     readout_state: dict[str, Tensor]
     sha256: str
+    is_half: bool = False
 
 
 def save_checkpoint(
@@ -65,6 +67,7 @@ def save_checkpoint(
     calibration: Mapping[str, Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
     extra: Mapping[str, Any] | None = None,
+    half: bool = False,
 ) -> str:
     """Write a checkpoint and return the SHA-256 of its tensors. Equal content gives equal bytes.
 
@@ -80,8 +83,10 @@ def save_checkpoint(
             detector was built for.
         loss_state, readout_state: tensors of the loss and of the fitted read-outs.
         calibration, metrics, extra: JSON values; numbers that are not finite become null.
+        half: store the detector's matrices and kernels in half precision (for shipping). Biases, norms and running
+            statistics, the loss and the read-outs are small and keep theirs.
 
-    Raises StorageError when it cannot be written.
+    Raises StorageError when it cannot be written; CheckpointError for weights that half precision cannot hold.
     """
     states = {"detector": detector_state, "loss": loss_state or {}, "readout": readout_state or {}}
     tensors = {
@@ -90,6 +95,8 @@ def save_checkpoint(
         for part, state in states.items()
         for name, tensor in state.items()
     }
+    if half:
+        tensors = {name: _halved(name, tensor) for name, tensor in tensors.items()}
     body = {
         "config": to_dict(config),
         "extract": to_dict(extract or config.extract),
@@ -99,7 +106,19 @@ def save_checkpoint(
         "extra": _finite(dict(extra or {})),
         "versions": _versions(),
     }
-    return write_checkpoint(Path(path), save(tensors), body)
+    return write_checkpoint(Path(path), save(tensors), body, half=half)
+
+
+def _halved(name: str, tensor: Tensor) -> Tensor:
+    """A matrix or kernel of the detector in half precision; anything else as it is."""
+    if not name.startswith("detector.") or tensor.dtype != torch.float32 or tensor.ndim < 2:
+        return tensor
+    small = tensor.half()
+    if not torch.isfinite(small).all():
+        raise CheckpointError(
+            f"{name}: holds {float(tensor.abs().max()):.3g}, and half precision ends at 65504. Save it without half."
+        )
+    return small
 
 
 def load_checkpoint(path: Path | str) -> LoadedCheckpoint:
@@ -115,7 +134,7 @@ def load_checkpoint(path: Path | str) -> LoadedCheckpoint:
     # sizes first: on the meta device a detector of any size takes no memory
     with torch.device("meta"):
         expected = _build(config, extract, description).state_dict()
-    states = _read_tensors(tensors_path, expected=expected)
+    states = _read_tensors(tensors_path, expected=expected, half=description.is_half)
     with torch.random.fork_rng(
         devices=[]
     ):  # initial values are drawn and thrown away; that must not be seen outside
@@ -135,6 +154,7 @@ def load_checkpoint(path: Path | str) -> LoadedCheckpoint:
         loss_state=states["loss"],
         readout_state=states["readout"],
         sha256=description.tensors_sha256,
+        is_half=description.is_half,
     )
 
 
@@ -165,23 +185,27 @@ def _build(config: RunConfig, extract: ExtractSettings, description: Description
         ) from error
 
 
-def _read_tensors(path: Path, *, expected: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """Tensors by part, after names, shapes and types were compared with those of the detector."""
+def _read_tensors(path: Path, *, expected: dict[str, Tensor], half: bool) -> dict[str, dict[str, Tensor]]:
+    """Tensors by part, after names, shapes and types were compared with those of the detector.
+
+    With `half`, what is stored in half precision comes back in the detector's own.
+    """
     try:
         with safe_open(path, framework="pt") as handle:
             names = list(handle.keys())
-            _compare({name: handle.get_slice(name) for name in names}, expected, path=path)
+            _compare({name: handle.get_slice(name) for name in names}, expected, path=path, half=half)
             states: dict[str, dict[str, Tensor]] = {part: {} for part in PARTS}
             for name in names:
                 part, _, rest = name.partition(".")
                 # a clone, because what safetensors gives may still lie in the file
-                states[part][rest] = handle.get_tensor(name).clone()
+                tensor = handle.get_tensor(name).clone()
+                states[part][rest] = tensor.to(expected[rest].dtype) if part == "detector" else tensor
             return states
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: not a safetensors file ({error}). Copy the checkpoint again.") from error
 
 
-def _compare(found: Mapping[str, Any], expected: dict[str, Tensor], *, path: Path) -> None:
+def _compare(found: Mapping[str, Any], expected: dict[str, Tensor], *, path: Path, half: bool) -> None:
     problems = [f"missing: detector.{name}" for name in expected if f"detector.{name}" not in found]
     for name, entry in found.items():
         part, _, rest = name.partition(".")
@@ -189,6 +213,8 @@ def _compare(found: Mapping[str, Any], expected: dict[str, Tensor], *, path: Pat
             problems.append(f"not expected: {name}")
         elif part == "detector":
             shape, kind = tuple(entry.get_shape()), _dtype(entry)
+            if half and kind == torch.float16 and expected[rest].dtype == torch.float32:
+                kind = torch.float32
             if (shape, kind) != (tuple(expected[rest].shape), expected[rest].dtype):
                 wanted = f"{tuple(expected[rest].shape)} {expected[rest].dtype}"
                 problems.append(f"{name}: {shape} {kind} instead of {wanted}")

@@ -20,7 +20,8 @@ from vidfake.errors import CheckpointError, StorageError
 from vidfake.files import sha256_file, sha256_json, write_bytes, write_json
 
 FORMAT = "vidfake-checkpoint"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""1: tensors as the detector has them. 2: matrices and kernels may be stored in half precision."""
 JSON_NAME = "checkpoint.json"
 TENSORS_NAME = "model.safetensors"
 NEXT_TENSORS_NAME = "model.next.safetensors"
@@ -39,12 +40,16 @@ BODY: dict[str, type | tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Description:
-    """A checked `checkpoint.json`: where it lies, what tensors belong to it, and the rest (`body`)."""
+    """A checked `checkpoint.json`: where it lies, what tensors belong to it, and the rest (`body`).
+
+    `is_half` says that matrices and kernels are stored in half precision.
+    """
 
     folder: Path
     tensors_bytes: int
     tensors_sha256: str
     body: dict[str, Any]
+    is_half: bool = False
 
     @property
     def path(self) -> Path:
@@ -52,13 +57,16 @@ class Description:
         return self.folder / JSON_NAME
 
 
-def write_checkpoint(folder: Path, tensors: bytes, body: dict[str, Any]) -> str:
-    """Write both files and return the SHA-256 of the tensors. Raises StorageError."""
+def write_checkpoint(folder: Path, tensors: bytes, body: dict[str, Any], *, half: bool = False) -> str:
+    """Write both files and return the SHA-256 of the tensors. Raises StorageError.
+
+    Format 2 is written only where it is needed (`half`), so that older versions go on reading all others.
+    """
     digest = hashlib.sha256(tensors).hexdigest()
     content: dict[str, Any] = {
         **body,
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format_version": 2 if half else 1,
         "tensors": {"bytes": len(tensors), "sha256": digest},
     }
     content["json_sha256"] = sha256_json(content)
@@ -145,7 +153,8 @@ def _checked(content: dict[str, Any], *, folder: Path) -> Description:
     size, digest = (tensors.get("bytes"), tensors.get("sha256")) if isinstance(tensors, dict) else (None, None)
     if not isinstance(size, int) or not isinstance(digest, str):
         raise CheckpointError(f"{where}: does not name its tensors. Save the checkpoint again.")
-    return Description(folder, size, digest, {key: content[key] for key in BODY})
+    body = {key: content[key] for key in BODY}
+    return Description(folder, size, digest, body, is_half=content["format_version"] >= 2)
 
 
 def _refuse_constant(word: str) -> float:
