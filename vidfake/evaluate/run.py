@@ -19,6 +19,7 @@ from vidfake.metrics.comparison import Comparison
 from vidfake.metrics.results import DatasetResult
 from vidfake.metrics.summary import summarise
 from vidfake.metrics.threshold import Threshold
+from vidfake.metrics.verdicts import Band
 from vidfake.scores import ScoreTable
 
 Report = Callable[[str, int, int | None], None]
@@ -73,12 +74,14 @@ def _summary(
 ) -> DatasetResult:
     checkpoint = detector.checkpoint
     threshold = checkpoint.extra.get("threshold") if readout_is_selected(detector) else None
+    chosen = detector.thresholds
     result = summarise(
         table,
         settings=checkpoint.config.score,
         dataset=source.name,
         role=_role(detector, source),
         threshold=None if threshold is None else Threshold(**threshold),
+        band=None if chosen is None else Band(chosen.likely_fake, chosen.likely_real, chosen.false_positive_rate),
         calibration=detector.calibration,
         how=options.how,
         facts={

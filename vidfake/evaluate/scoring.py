@@ -78,7 +78,8 @@ def score_source(
             "readout": detector.readout_name,
             "store": store.content_hash,
             "rows": [
-                [r.video_id, r.label, r.manipulation, r.source_id, r.pair_id, r.split] for r in source.records
+                [r.video_id, r.label, r.manipulation, r.source_id, r.pair_id, r.split, r.origin]
+                for r in source.records
             ],
         }
     )

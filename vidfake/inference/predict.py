@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from vidfake.data.batch import ClipBatch, ClipItem, collate
@@ -26,15 +28,33 @@ class _Rows:
         default_factory=lambda: {"track": [], "index": [], "start_seconds": [], "score": [], "quality": []}
     )
     face_pixels: list[float] = field(default_factory=list)
+    sharpness: list[float] = field(default_factory=list)
+    brightness: list[float] = field(default_factory=list)
     tracks_of_shot: dict[int, set[int]] = field(default_factory=dict)
 
     def attributes(self) -> dict[str, float]:
-        """Facts by which results are grouped: size of the faces, their quality, most people in one shot."""
+        """Facts by which results are grouped: size, sharpness and brightness of the faces, their quality, most
+        people in one shot. Cached features have no pixels, so no brightness."""
+        light = {"brightness": float(np.mean(self.brightness))} if self.brightness else {}
         return {
+            **light,
             "face_pixels": float(np.mean(self.face_pixels)),
+            "sharpness": float(np.mean(self.sharpness)),
             "quality": float(np.mean(self.clips["quality"])),
             "num_faces": float(max(len(tracks) for tracks in self.tracks_of_shot.values())),
         }
+
+
+def face_brightness(frames: Tensor) -> float:
+    """Mean luma (Rec. 601) of the middle of aligned faces (T, 3, H, W), uint8 or in [0, 1]; 0 black, 1 white.
+
+    The middle half of both sides: skin, eyes and mouth, with little hair or background.
+    """
+    height, width = frames.shape[-2:]
+    middle = frames[..., height // 4 : height - height // 4, width // 4 : width - width // 4]
+    red, green, blue = middle.float().mean((0, 2, 3)).tolist()
+    scale = 255.0 if frames.dtype == torch.uint8 else 1.0
+    return float(0.299 * red + 0.587 * green + 0.114 * blue) / scale
 
 
 def evaluation_batches(dataset: ClipDataset, *, batch_size: int = 8, workers: int = 0) -> Iterable[ClipBatch]:
@@ -72,6 +92,9 @@ def predict(
             quality = details.quality["overall"][start : start + len(times)]
             found = rows.setdefault(item.video_id, _Rows())
             found.face_pixels += details.quality["size_pixels"][start : start + len(times)].tolist()
+            found.sharpness += details.quality["sharpness"][start : start + len(times)].tolist()
+            if batch.frames is not None:
+                found.brightness.append(face_brightness(batch.frames[i, batch.mask[i]]))
             found.tracks_of_shot.setdefault(item.clip.shot_index, set()).add(item.clip.track_id)
             found.frames["track"] += [item.clip.track_id] * len(times)
             found.frames["pts_seconds"] += times.tolist()

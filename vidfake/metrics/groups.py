@@ -1,4 +1,4 @@
-"""Parts of a data set to look at by themselves: manipulations, compressions, pairs, face sizes, number of faces."""
+"""Parts of a data set to look at by themselves: manipulations, origins, pairs, face sizes, light, faces at once."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from vidfake.scores.table import ScoreTable
 from vidfake.types import FAKE, REAL, BoolArray
 
 FACE_PIXEL_EDGES = (64.0, 128.0, 256.0)
+IMAGE_STATISTICS = {"brightness": "face brightness", "sharpness": "face sharpness"}
+"""Attributes that are cut into thirds of the data at hand, and what they are called."""
+
 COUNT_EDGES = (2.0, 3.0)
 COUNT_NAMES = ("one", "two", "three and more")
 
@@ -59,6 +62,47 @@ def by_compression(table: ScoreTable) -> Iterator[Group]:
             yield Group("compression", name or "(not named)", table.labelled & (table.compression == name))
 
 
+def origin_group(origin: str) -> str:
+    """Where a video comes from, without the file: what stands before the first colon, of an address its host.
+
+    ``owner/repository:folder/file.mp4`` gives ``owner/repository``, ``https://site.org/a/b.mp4`` ``site.org``.
+    """
+    scheme, slashes, rest = origin.partition("://")
+    if slashes and scheme.isalnum():
+        return rest.partition("/")[0].strip()
+    return origin.partition(":")[0].strip()
+
+
+def by_origin(table: ScoreTable) -> Iterator[Group]:
+    """Each origin, if there are several."""
+    yield from _by_name([origin_group(str(text)) for text in table.origin], table, "origin")
+
+
+def by_dataset(table: ScoreTable) -> Iterator[Group]:
+    """Each data set that the table names, if there are several."""
+    yield from _by_name([str(text) for text in table.dataset], table, "data set")
+
+
+def _by_name(names: Sequence[str], table: ScoreTable, kind: str) -> Iterator[Group]:
+    values = np.array(names, dtype=object)
+    different = sorted(set(values[table.labelled]))
+    if len(different) > 1:
+        for name in different:
+            yield Group(kind, name or "(not named)", table.labelled & (values == name))
+
+
+def by_image_statistics(table: ScoreTable) -> Iterator[Group]:
+    """Size of the face in fixed bins, and its brightness and sharpness in thirds of the data at hand.
+
+    They stand in for groups of people where no such labels exist: light and camera differ between people.
+    """
+    if "face_pixels" in table.attributes:
+        yield from by_attribute(table, "face_pixels", FACE_PIXEL_EDGES, kind="face size", unit=" px")
+    for name, kind in IMAGE_STATISTICS.items():
+        if name in table.attributes:
+            yield from by_attribute(table, name, thirds(table.attributes[name]), kind=kind)
+
+
 def by_attribute(
     table: ScoreTable, name: str, edges: npt.ArrayLike, *, kind: str, unit: str = "", names: Sequence[str] = ()
 ) -> Iterator[Group]:
@@ -89,8 +133,7 @@ def thirds(values: Float64Array) -> Float64Array:
 def all_groups(table: ScoreTable) -> list[Group]:
     """Every group that the table has the columns for."""
     groups = [*by_manipulation(table), *by_compression(table)]
-    if "face_pixels" in table.attributes:
-        groups += by_attribute(table, "face_pixels", FACE_PIXEL_EDGES, kind="face size", unit=" px")
+    groups += by_image_statistics(table)
     if "quality" in table.attributes:
         groups += by_attribute(table, "quality", thirds(table.attributes["quality"]), kind="face quality")
     for name, kind in (("num_faces", "faces at once"),):

@@ -111,6 +111,26 @@ class GroupResult:
 
 
 @dataclass(frozen=True)
+class VerdictCounts:
+    """What the verdict, with the detector's own two thresholds, says of a part of the videos of one `label`.
+
+    `called_fake` is the share of scored videos that are called likely fake: of reals the false-positive rate. Its
+    interval counts whole sources.
+    """
+
+    kind: str
+    name: str
+    label: int
+    num_videos: int
+    num_sources: int
+    likely_fake: int
+    inconclusive: int
+    likely_real: int
+    no_score: int
+    called_fake: Figure
+
+
+@dataclass(frozen=True)
 class PolicyFigures:
     """Figures of some rows (``all`` or ``pairs``) with videos that have no score treated by one `policy`.
 
@@ -178,6 +198,8 @@ class DatasetResult:
     threshold: Threshold | None = None
     at_threshold: AtThreshold | None = None
     balanced_accuracy: Figure | None = None
+    verdicts: tuple[VerdictCounts, ...] = ()
+    verdict_false_positive_rate: float | None = None
     calibration: tuple[CalibrationFigures, ...] = ()
     distributions: tuple[Distribution, ...] = ()
     worst: tuple[WorstError, ...] = ()

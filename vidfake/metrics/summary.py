@@ -18,6 +18,7 @@ from vidfake.metrics.results import DatasetResult, Figure, figure
 from vidfake.metrics.sections import Resampling, section
 from vidfake.metrics.segments import Float64Array
 from vidfake.metrics.threshold import AtThreshold, Threshold, at_threshold
+from vidfake.metrics.verdicts import Band, verdict_counts
 from vidfake.scores.table import ScoreTable
 from vidfake.settings import ScoreSettings
 from vidfake.types import FAKE
@@ -30,15 +31,17 @@ def summarise(
     dataset: str = "",
     role: str = "",
     threshold: Threshold | None = None,
+    band: Band | None = None,
     calibration: Calibration | None = None,
     how: Resampling | None = None,
     facts: dict[str, str] | None = None,
 ) -> DatasetResult:
     """Every figure of one detector on one data set. Nothing here is chosen on `table`.
 
-    `threshold` and `calibration` come from validation at video level (for a table without clip scores: of the
-    averaged frames). `role` says what the data are to the detector (``in-dataset``, ``cross-dataset`` …); `facts`
-    are lines for the report (hashes, versions). Figures that do not exist are blank with a reason.
+    `threshold`, `band` (the verdict's two thresholds) and `calibration` come from validation at video level (for a
+    table without clip scores: of the averaged frames). `role` says what the data are to the detector
+    (``in-dataset``, ``cross-dataset`` …); `facts` are lines for the report (hashes, versions). Figures that do not
+    exist are blank with a reason.
     """
     how = how or Resampling()
     levels = score_levels(table, settings)
@@ -63,6 +66,8 @@ def summarise(
         threshold=threshold,
         at_threshold=decided,
         balanced_accuracy=balanced,
+        verdicts=() if band is None else verdict_counts(table, scores, band, confidence=how.confidence),
+        verdict_false_positive_rate=None if band is None else band.false_positive_rate,
         calibration=details.calibration_figures(table, scores, calibration),
         distributions=details.distributions(table, scores),
         worst=details.worst_errors(table, scores),

@@ -8,7 +8,7 @@ from vidfake.metrics.comparison import Ranking
 from vidfake.metrics.levels import LEVEL_TITLES
 from vidfake.metrics.results import DatasetResult, Figure, Section
 from vidfake.report.model import EvaluationResult
-from vidfake.report.numbers import BLANK, decimal, p_text, percent, with_interval
+from vidfake.report.numbers import BLANK, decimal, p_text, percent, span, with_interval
 from vidfake.report.text import clean, markdown
 
 _LEVEL_COLUMNS = (
@@ -113,6 +113,12 @@ def _details(result: DatasetResult) -> list[tuple[str, tuple[str, ...], Rows]]:
     if at and chosen:
         rates = map(percent, (at.balanced_accuracy, at.tpr, at.fpr))
         decided = [(chosen.rule, decimal(at.threshold), *rates)]
+    verdicts: Rows = [
+        (v.kind, v.name, "fake" if v.label else "real", v.num_videos, v.num_sources, v.likely_fake, v.inconclusive,
+         v.likely_real, v.no_score, _share(v.called_fake))
+        for v in result.verdicts
+    ]  # fmt: skip
+    allowed = percent(result.verdict_false_positive_rate, 0)
     calibration: Rows = [
         (c.method, *(with_interval(f) for f in (c.log_loss, c.brier, c.ece, c.cllr, c.cllr_min)))
         for c in result.calibration
@@ -131,6 +137,22 @@ def _details(result: DatasetResult) -> list[tuple[str, tuple[str, ...], Rows]]:
     return [
         ("Parts of the data", ("by", "part", "against", "real", "fake", "AUC", "EER"), groups),
         ("At the threshold chosen on validation", ("rule", "value", "balanced accuracy", "TPR", "FPR"), decided),
+        (
+            f"Verdicts at the detector's own thresholds (false positives allowed on validation: {allowed})",
+            (
+                "by",
+                "part",
+                "truth",
+                "videos",
+                "sources",
+                "likely fake",
+                "inconclusive",
+                "likely real",
+                "no score",
+                "called fake",
+            ),
+            verdicts,
+        ),
         ("Calibration", ("method", "log-loss", "Brier", "ECE", "Cllr", "Cllr, best monotone map"), calibration),
         (
             "Videos without a score",
@@ -143,6 +165,11 @@ def _details(result: DatasetResult) -> list[tuple[str, tuple[str, ...], Rows]]:
             theirs,
         ),
     ]
+
+
+def _share(figure: Figure) -> str:
+    """``7.1 % [0.2, 33.9]``."""
+    return f"{percent(figure.value)} {span(figure.interval, 1, scale=100)}".rstrip()
 
 
 def _rate(figure: Figure) -> str:

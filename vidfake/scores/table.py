@@ -17,7 +17,7 @@ from vidfake.types import FAKE, REAL, BoolArray
 ScoreScale = Literal["raw", "probability"]
 """``raw`` is any real number; ``probability`` lies in [0, 1]."""
 
-TEXT_COLUMNS = ("manipulation", "source_id", "pair_id", "dataset", "split", "compression")
+TEXT_COLUMNS = ("manipulation", "source_id", "pair_id", "dataset", "split", "compression", "origin")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -39,6 +39,7 @@ class ScoreTable:
     dataset: StrArray = ""  # type: ignore[assignment]
     split: StrArray = ""  # type: ignore[assignment]
     compression: StrArray = ""  # type: ignore[assignment]
+    origin: StrArray = ""  # type: ignore[assignment]
     status: StrArray = "ok"  # type: ignore[assignment]
     video_score: Float64Array = None  # type: ignore[assignment]  # None: a column of zeros, ones or NaN is made
     attributes: dict[str, Float64Array] = field(default_factory=dict)
