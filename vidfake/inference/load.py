@@ -22,7 +22,10 @@ from vidfake.models.checkpoint import LoadedCheckpoint, load_checkpoint
 
 @dataclass(frozen=True)
 class LoadedDetector:
-    """A checkpoint ready to score with one read-out; `name` is how reports call it."""
+    """A checkpoint ready to score with one read-out; `name` is how reports call it.
+
+    `card` is the short form of its model card, where it has one.
+    """
 
     name: str
     checkpoint: LoadedCheckpoint
@@ -31,6 +34,7 @@ class LoadedDetector:
     scorer: Scorer
     calibration: Calibration | None
     thresholds: Thresholds | None
+    card: dict[str, Any] | None = None
 
     def probability(self, video_score: float) -> float | None:
         """Probability of fake at even odds, or None where the score was never calibrated."""

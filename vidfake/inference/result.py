@@ -25,7 +25,7 @@ from vidfake.scores import ScoreTable
 from vidfake.settings import ScoreSettings
 from vidfake.types import Track
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,7 @@ def _model(detector: LoadedDetector) -> dict[str, Any]:
         "aggregator": config.model.aggregator.name,
         "extract_sha256": sha256_json(to_dict(detector.checkpoint.extract)),
         "calibrated": detector.calibration is not None,
+        "card": detector.card,
     }
 
 
