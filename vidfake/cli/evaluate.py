@@ -22,8 +22,8 @@ def register(app: typer.Typer) -> None:
         inputs: Annotated[
             list[str],
             typer.Argument(
-                help="Detectors (NAME.vidfake or run folders) and data sets (manifests .csv or clip stores), any "
-                "number of each, in any order; NAME=PATH names one."
+                help="Detectors (NAME.vidfake, run folders, or default, the one that ships) and data sets "
+                "(manifests .csv or clip stores), any number of each, in any order; NAME=PATH names one."
             ),
         ],
         out: Annotated[

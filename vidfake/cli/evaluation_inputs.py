@@ -32,28 +32,29 @@ def open_inputs(
     """
     from dataclasses import replace
 
-    from vidfake.cli.checkpoints import find_checkpoint
+    from vidfake.cli.checkpoints import find_checkpoint, is_default, open_detector
     from vidfake.evaluate.scoring import open_source
-    from vidfake.inference.load import load_detector
 
     checkpoints: list[tuple[str, Path]] = []
     data: list[tuple[str, Path]] = []
     for name, path in map(named, map(str, inputs)):
-        if (path / "store.json").is_file() or path.suffix.lower() == ".csv":
+        if is_default(path):
+            checkpoints.append((name, find_checkpoint(path)))
+        elif (path / "store.json").is_file() or path.suffix.lower() == ".csv":
             data.append((name, path))
         elif (path / "checkpoint.json").is_file() or (path / "best.vidfake").is_dir():
             checkpoints.append((name, find_checkpoint(path)))
         else:
             raise UsageError(
-                f"{path}: is neither a detector (NAME.vidfake, or a run folder with best.vidfake) nor a data set "
-                "(a manifest ending in .csv, or a clip store)."
+                f"{path}: is neither a detector (NAME.vidfake, a run folder with best.vidfake, or default) nor a "
+                "data set (a manifest ending in .csv, or a clip store)."
             )
     if not data:
         raise UsageError("No data set was named. Add a manifest (.csv) or a clip store.")
     sources = [open_source(path, splits=splits, name=name, check_files=bool(checkpoints)) for name, path in data]
     detectors = []
     for name, path in checkpoints:
-        detector = load_detector(path, readout=readout, device=device)
+        detector = open_detector(path, readout=readout, device=device)
         detectors.append(replace(detector, name=name) if name else detector)
     return detectors, sources
 

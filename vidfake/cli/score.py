@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vidfake.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from vidfake.inference.load import LoadedDetector
 
 
 def register(app: typer.Typer) -> None:
@@ -20,7 +23,10 @@ def register(app: typer.Typer) -> None:
         ],
         checkpoint: Annotated[
             Path | None,
-            typer.Option("--checkpoint", help="A trained detector (NAME.vidfake) made by `vidfake train`."),
+            typer.Option(
+                "--checkpoint",
+                help="A trained detector (NAME.vidfake) of `vidfake train`; by default the one that ships.",
+            ),
         ] = None,
         readout: Annotated[
             str, typer.Option("--readout", help="native, prototype, probe or knn; default: as in training.")
@@ -37,13 +43,12 @@ def register(app: typer.Typer) -> None:
         Exit codes: 0 every video scored, 3 some could not be, 4 none could be.
         """
         from vidfake.cli import display
-        from vidfake.cli.checkpoints import find_checkpoint
+        from vidfake.cli.checkpoints import open_detector
         from vidfake.inference.batch import score_files
         from vidfake.inference.inputs import expand_inputs
-        from vidfake.inference.load import load_detector
 
         paths = expand_inputs(inputs)
-        detector = load_detector(find_checkpoint(checkpoint), readout=readout or None, device=device)
+        detector = open_detector(checkpoint, readout=readout or None, device=device)
         results = []
         with display.progress() as report:
             for scored in score_files(paths, detector, out=out, report=report):
@@ -52,6 +57,7 @@ def register(app: typer.Typer) -> None:
                     display.print_json(scored.result.json)
         if not as_json:
             _print(results, detector.name)
+            _say_who(detector)
             if out is not None:
                 display.say(f"One JSON per video: {out}")
         num_ok = sum(result.status == "ok" for result in results)
@@ -59,6 +65,29 @@ def register(app: typer.Typer) -> None:
             raise typer.Exit(4)
         if num_ok < len(results):
             raise typer.Exit(3)
+
+
+def _say_who(detector: LoadedDetector) -> None:
+    """Name, hash and headline figures of a detector that has a model card."""
+    from vidfake.cli import display
+
+    if detector.card is None:
+        return
+    measured = [
+        f"{m['dataset']} ({m['rows']}, {m['num_videos']} videos) {display.number(m['video_auc'])}"
+        + ("" if m["low"] is None else f" [{m['low']:.3f}, {m['high']:.3f}]")
+        for m in detector.card["measured"]
+    ]
+    alarms = [
+        f"{r['likely_fake']} of {r['num_videos']} reals of {r['dataset']} called fake"
+        for r in detector.card["reals_called_fake"]
+    ]
+    display.say(f"Detector '{detector.name}', SHA-256 {detector.checkpoint.sha256}.")
+    display.say(
+        (f"Its card: video-level AUC {'; '.join(measured)}. " if measured else "Its card has no figures yet. ")
+        + (f"{'; '.join(alarms)}. " if alarms else "")
+        + "`vidfake card` tells what it was measured on and where it fails."
+    )
 
 
 def _print(results: list, name: str) -> None:  # type: ignore[type-arg]

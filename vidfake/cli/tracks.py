@@ -18,7 +18,10 @@ def register(app: typer.Typer) -> None:
         video: Annotated[Path, typer.Argument(help="The video to look at.")],
         out: Annotated[Path, typer.Option("--out", help="The .mp4 to write.")],
         checkpoint: Annotated[
-            Path | None, typer.Option("--checkpoint", help="Also draw this detector's frame scores.")
+            Path | None,
+            typer.Option(
+                "--checkpoint", help="Also draw this detector's frame scores (`default`: the one that ships)."
+            ),
         ] = None,
         settings: SetOption = None,
         as_json: JsonOption = False,
@@ -38,11 +41,10 @@ def register(app: typer.Typer) -> None:
         extract = load(RunConfig, None, settings or []).extract
         scores = None
         if checkpoint is not None:
-            from vidfake.cli.checkpoints import find_checkpoint
-            from vidfake.inference.load import load_detector
+            from vidfake.cli.checkpoints import open_detector
             from vidfake.inference.timeline import track_scores
 
-            detector = load_detector(find_checkpoint(checkpoint))
+            detector = open_detector(checkpoint)
             extract = detector.checkpoint.extract
             scores = track_scores(video, detector)
         found = extract_clips(video, extract)

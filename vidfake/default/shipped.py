@@ -50,6 +50,6 @@ def with_card(detector: LoadedDetector) -> LoadedDetector:
     if card.weights.sha256 != checkpoint.sha256:
         raise CheckpointError(
             f"{checkpoint.path / FILE_NAME}: is of weights {card.weights.sha256[:16]}…, but the tensors beside it "
-            f"are {checkpoint.sha256[:16]}…. Copy the detector again, all files, or ship it again (tools/ship_default)."
+            f"are {checkpoint.sha256[:16]}…. Copy the detector again, or ship it again (tools/ship_default)."
         )
     return replace(detector, card=card.short())
