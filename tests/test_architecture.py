@@ -11,7 +11,7 @@ RANKS = {
     "types": 0, "errors": 0, "registry": 0,
     "config": 1, "settings": 1, "seeding": 1, "files": 1, "scores": 1,
     "video": 2, "models": 2, "losses": 2, "metrics": 2,
-    "faces": 3, "synth": 3, "datasets": 3, "corruptions": 3,
+    "faces": 3, "sandbox": 3, "synth": 3, "datasets": 3, "corruptions": 3,
     "data": 4, "protocols": 4,
     "train": 5, "evaluate": 5, "inference": 5, "report": 5, "default": 5,
     "cli": 6, "demo": 6, "__main__": 7,
@@ -20,7 +20,7 @@ RANKS = {
 # neighbours that may be imported sideways, each with its reason
 SIDEWAYS = {
     ("settings", "config"), ("scores", "files"), ("config", "files"),
-    ("datasets", "faces"),
+    ("datasets", "faces"), ("sandbox", "faces"),
     ("cli", "demo"), ("demo", "cli"),
     ("evaluate", "inference"), ("evaluate", "report"), ("train", "inference"),
     ("default", "inference"), ("default", "train"),

@@ -6,6 +6,7 @@
     │   └── UnknownNameError     a registry has no such row
     ├── MediaError               one media file cannot be used; a batch goes on without it
     │   ├── UnreadableVideoError not a video, truncated, refused or undecodable
+    │   │   └── DecoderFailedError  the process that decoded it crashed, hung or outgrew its limits
     │   └── NoVideoStreamError   a container without pictures
     ├── ManifestError            a manifest row is wrong; names file and line
     ├── DatasetError             a corpus is not laid out as its authors publish it, or a list of it is damaged
@@ -17,6 +18,7 @@
     ├── SamplerError             a sampler cannot supply what was asked of it
     ├── UndefinedMetricError     a figure that does not exist for this data; never replaced by a number
     ├── MissingPackageError      an optional package or model file is not installed
+    ├── SandboxError             the decoding process cannot be started at all
     └── StorageError             the disk is full or a path cannot be written
 
 A message says what happened with the value received, what is accepted, and what to do next.
@@ -58,6 +60,10 @@ class MediaError(VidfakeError):
 
 class UnreadableVideoError(MediaError):
     """Not a video, truncated, refused or undecodable."""
+
+
+class DecoderFailedError(UnreadableVideoError):
+    """The process that decoded the file crashed, hung, outgrew its limits or answered with nonsense."""
 
 
 class NoVideoStreamError(MediaError):
@@ -108,6 +114,12 @@ class UndefinedMetricError(VidfakeError, ValueError):
 
 class MissingPackageError(UsageError):
     """An optional package or model file is not installed; the message says how to get it."""
+
+
+class SandboxError(VidfakeError):
+    """The process that untrusted files are decoded in cannot be started; no file is at fault."""
+
+    exit_code = 1
 
 
 class StorageError(VidfakeError):

@@ -56,8 +56,8 @@ def _moved(face: Face, scale: FloatArray, offset: FloatArray) -> Face:
     return Face(box=(x0, y0, x1, y1), landmarks=face.landmarks * scale + offset, confidence=face.confidence)
 
 
-def usable_faces(faces: Sequence[Face], settings: ExtractSettings) -> list[Face]:
-    """Faces that are sure and large enough, at most `max_faces`, the largest first.
+def sure_faces(faces: Sequence[Face], settings: ExtractSettings) -> list[Face]:
+    """Faces that are sure and large enough, the largest first, however many.
 
     `faces` are in full-resolution pixels. Equal sizes are ordered from left to right, so that the order never
     depends on the detector's. A face whose landmarks all but coincide cannot be aligned, and is left out.
@@ -69,4 +69,9 @@ def usable_faces(faces: Sequence[Face], settings: ExtractSettings) -> list[Face]
         and face_size(face.box) >= settings.min_face_pixels
         and float(np.ptp(face.landmarks, axis=0).max()) >= 1.0
     ]
-    return sorted(kept, key=lambda f: (-face_size(f.box), f.box))[: settings.max_faces]
+    return sorted(kept, key=lambda f: (-face_size(f.box), f.box))
+
+
+def usable_faces(faces: Sequence[Face], settings: ExtractSettings) -> list[Face]:
+    """`sure_faces`, of which the largest `max_faces`."""
+    return sure_faces(faces, settings)[: settings.max_faces]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from vidfake.faces.clip_maker import ClipMaker
-from vidfake.faces.detect import FaceDetector, build_detector, detect_in_part, usable_faces
+from vidfake.faces.detect import FaceDetector, build_detector, detect_in_part, sure_faces
+from vidfake.faces.limited import admitted, limits_hit, limits_in_words
 from vidfake.faces.stopwatch import Stopwatch
 from vidfake.faces.track import Tracker
 from vidfake.faces.trajectory import FrameTimes
@@ -18,6 +19,7 @@ from vidfake.faces.windows import plan_windows
 from vidfake.settings import ExtractSettings
 from vidfake.types import Face, FaceClip, FloatArray, Region, Status, Track
 from vidfake.video.index import scan_index
+from vidfake.video.limits import LimitWatch, VideoLimits
 from vidfake.video.reader import DecodedFrame, VideoInfo, VideoReader, open_video
 from vidfake.video.shots import ShotDetector
 
@@ -35,7 +37,8 @@ class ExtractionResult:
     smoothed, in order of `track_id`. `shot_starts_seconds` has one entry per shot, the first frame's included.
     `num_detections` counts the frames that were searched for faces; `max_frames_held` is the most decoded frames
     that were kept at a time for clips. `timings` is in seconds of wall clock per stage: open, decode, shots,
-    convert, detect, track, align, codec, quality.
+    convert, detect, track, align, codec, quality. `limits_hit` names the caps that bit, each also a warning in
+    words: ``duration``, ``frames``, ``frame_rate``, ``streams``, ``faces``.
     """
 
     info: VideoInfo
@@ -50,6 +53,7 @@ class ExtractionResult:
     max_frames_held: int
     timings: dict[str, float]
     warnings: list[str]
+    limits_hit: list[str] = field(default_factory=list)
 
 
 def extract_clips(
@@ -60,24 +64,29 @@ def extract_clips(
     detector: FaceDetector | None = None,
     on_clip: Callable[[FaceClip], None] | None = None,
     threads: int = 0,
+    limits: VideoLimits | None = None,
+    on_frame: Callable[[int], None] | None = None,
 ) -> ExtractionResult:
     """Find, track, align and cut out the faces of one video; `on_clip` gets each clip as soon as it is complete.
 
     The picture is cut to `region` first, where given; coordinates stay those of the full frame. `detector` is built
     from the settings unless given; one may serve many videos, one at a time. Without `on_clip` no crop is made, and
     tracks and counts are the same. `threads` is the decoder's number of threads, 0 for one per core. The same file
-    and settings give the same clips to the last bit, whatever the threads.
+    and settings give the same clips to the last bit, whatever the threads. `limits` caps how much of the file is
+    looked at; `on_frame` is called after every decoded frame with its number of pixels, as a sign of life.
 
-    Raises MediaError for a file that cannot be opened or decoded, UsageError for a region outside of the picture,
-    and what `build_detector` raises. A video without a face is a result with status ``no_face``.
+    Raises MediaError for a file that cannot be opened or decoded, or that is damaged beyond `limits`, UsageError
+    for a region outside of the picture, and what `build_detector` raises. A video without a face is a result with
+    status ``no_face``.
     """
     stopwatch = Stopwatch()
+    limits = limits or VideoLimits()
     with stopwatch.stage("open"):
         detector = build_detector(settings) if detector is None else detector
         reader = open_video(path, threads=threads)
     with reader:
         with stopwatch.stage("open"):
-            windows = _windows(reader, path, settings)
+            windows = _windows(reader, path, settings, limits, on_frame)
         whole = Region(0, 0, reader.info.width, reader.info.height)
         clips = ClipMaker(
             windows,
@@ -88,11 +97,13 @@ def extract_clips(
             on_clip=on_clip,
         )
         one_pass = _Pass(settings, detector, clips, stopwatch, whole=whole, region=region)
-        for frame in _timed(reader.frames(), stopwatch):
+        watch = LimitWatch(limits)
+        for frame in admitted(_timed(reader.frames(), stopwatch), reader, limits, watch, on_frame):
             one_pass.visit(frame)
         one_pass.finish()
         with stopwatch.stage("track"):
             tracks = one_pass.tracker.tracks(one_pass.times)
+        hit = limits_hit(watch, reader, crowded=one_pass.num_crowded > 0)
         return ExtractionResult(
             info=reader.info,
             status="ok" if clips.num_clips else "no_face",
@@ -105,7 +116,8 @@ def extract_clips(
             shot_starts_seconds=one_pass.shot_starts_seconds,
             max_frames_held=clips.max_frames_held,
             timings=stopwatch.seconds,
-            warnings=_warnings(reader, one_pass, settings),
+            warnings=[*_warnings(reader, one_pass, settings), *limits_in_words(hit, limits, settings)],
+            limits_hit=hit,
         )
 
 
@@ -139,6 +151,7 @@ class _Pass:
         self.shot_starts_seconds: list[float] = []
         self.num_frames = 0
         self.num_detections = 0
+        self.num_crowded = 0  # detections that found more than `max_faces`
         self._previous: DecodedFrame | None = None
         self._detected_seconds = -math.inf
         self._between: list[DecodedFrame] = []  # frames since the last detection, for a closer look
@@ -205,7 +218,9 @@ class _Pass:
         with self._stopwatch.stage("convert"):
             rgb = frame.rgb(max_side=self._settings.detect_max_side, region=self._region)
         with self._stopwatch.stage("detect"):
-            return usable_faces(detect_in_part(self._detector, rgb, self._bounds), self._settings)
+            faces = sure_faces(detect_in_part(self._detector, rgb, self._bounds), self._settings)
+        self.num_crowded += len(faces) > self._settings.max_faces
+        return faces[: self._settings.max_faces]
 
 
 def _pixel_aspect(info: VideoInfo) -> float:
@@ -214,13 +229,22 @@ def _pixel_aspect(info: VideoInfo) -> float:
     return aspect if 0.5 <= aspect <= 2.0 else 1.0
 
 
-def _windows(reader: VideoReader, path: Path | str, settings: ExtractSettings) -> list[FloatArray]:
+def _windows(
+    reader: VideoReader,
+    path: Path | str,
+    settings: ExtractSettings,
+    limits: VideoLimits,
+    on_frame: Callable[[int], None] | None,
+) -> list[FloatArray]:
     """Planned frame times of every clip window, from packet times; by decoding once more where these are not to
     be trusted."""
-    index = scan_index(path)
+    index = scan_index(path, max_frames=limits.max_frames)
     times, varies = index.pts_seconds, index.variable_frame_rate
-    if not index.reliable:
-        times, varies = np.array([frame.pts_seconds for frame in reader.frames()]), True
+    if index.reliable:
+        times = times[limits.allowed(times)]
+    else:
+        frames = admitted(reader.frames(), reader, limits, LimitWatch(limits), on_frame)
+        times, varies = np.array([frame.pts_seconds for frame in frames]), True
     return [times[chosen] for chosen in plan_windows(times, settings, variable_frame_rate=varies)]
 
 

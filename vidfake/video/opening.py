@@ -100,8 +100,11 @@ def is_cover(stream: VideoStream) -> bool:
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
-def check_path(path: Path | str) -> str:
-    """Absolute path of an existing, readable, non-empty regular file. Raises UnreadableVideoError otherwise."""
+def check_path(path: Path | str, *, still_images: bool = False) -> str:
+    """Absolute path of an existing, readable, non-empty regular file that is no still image, unless `still_images`.
+
+    Raises UnreadableVideoError otherwise.
+    """
     text = os.fspath(path)
     if "://" in text or _PROTOCOL.match(text):
         raise UnreadableVideoError(
@@ -124,7 +127,7 @@ def check_path(path: Path | str) -> str:
             kind = still_image_kind(handle.read(16))
     except OSError as error:
         raise UnreadableVideoError(_why_not_read(text, error)) from error
-    if kind:
+    if kind and not still_images:
         raise UnreadableVideoError(f"{text} is a still image ({kind}), not a video. Pass a video file.")
     return os.path.abspath(text)
 

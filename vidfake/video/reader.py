@@ -101,9 +101,15 @@ class VideoReader:
         self._resources.close()
         self._container = self._resources.enter_context(open_container(self.path))
         self._stream = choose_stream(self._container, self.path)
+        self._num_streams = len(self._container.streams)
         decoder = Decoder(self._container, self._stream, threads=self._threads)
         self._resources.callback(decoder.packets.stop)
         return decoder
+
+    @property
+    def num_streams(self) -> int:
+        """Streams of any kind that were found, at most `opening.MAX_STREAMS`."""
+        return self._num_streams
 
     @property
     def decode_errors(self) -> int:

@@ -1,0 +1,6 @@
+"""Untrusted files are decoded in a confined child process (docs/security.md)."""
+
+from vidfake.sandbox.extraction import close_children, extract_in_child, protections, warm_up
+from vidfake.sandbox.limits import SandboxLimits
+
+__all__ = ["SandboxLimits", "close_children", "extract_in_child", "protections", "warm_up"]
