@@ -13,7 +13,7 @@ RANKS = {
     "video": 2, "models": 2, "losses": 2, "metrics": 2,
     "faces": 3, "sandbox": 3, "synth": 3, "datasets": 3, "corruptions": 3,
     "data": 4, "protocols": 4,
-    "train": 5, "evaluate": 5, "inference": 5, "report": 5, "default": 5,
+    "train": 5, "evaluate": 5, "inference": 5, "report": 5, "study": 5, "default": 5,
     "cli": 6, "demo": 6, "__main__": 7,
 }  # fmt: skip
 
@@ -24,6 +24,7 @@ SIDEWAYS = {
     ("cli", "demo"), ("demo", "cli"),
     ("evaluate", "inference"), ("evaluate", "report"), ("train", "inference"),
     ("default", "inference"), ("default", "train"),
+    ("study", "train"), ("study", "inference"), ("study", "evaluate"), ("study", "report"),
     ("protocols", "data"), ("errors", "types"),
     ("registry", "errors"),
 }  # fmt: skip
