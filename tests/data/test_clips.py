@@ -14,7 +14,7 @@ from made_stores import make_clip, make_record, write_store
 from torch.utils.data import DataLoader
 
 from vidfake.data.batch import ClipBatch
-from vidfake.data.clips import ClipDataset, ClipItem, Draw, collate
+from vidfake.data.clips import ClipDataset, ClipItem, Draw, collate, frames_needed
 from vidfake.data.store import ClipStore
 from vidfake.errors import ManifestError, SamplerError
 from vidfake.synth.base import MadeClip, MakerClip
@@ -241,3 +241,9 @@ def test_nothing_and_pictures_of_two_sizes_make_no_batch(small_store: ClipStore)
         collate([item, replace(item, faces=item.faces[:, ::2])])
     with pytest.raises(ValueError, match="must have one size"):
         collate([item, replace(item, faces=None, features=np.zeros((6, 4)))])
+
+
+def test_clips_too_short_for_a_maker_get_no_fake_of_it() -> None:
+    assert frames_needed("temporal_face") == 2
+    assert frames_needed("self_blend") == 1
+    assert frames_needed("a maker of the user's own") == 1

@@ -104,6 +104,7 @@ def test_all_the_extras_of_training_at_once(toy_store: Path, tmp_path: Path) -> 
         data=DataSettings(
             store=str(toy_store),
             augment=("flip", "time_mask"),
+            train_num_frames=3,
             workers=0,
             makers=("self_blend",),
             sampler=SamplerSettings(name="pk", options={"classes_per_batch": 4, "clips_per_class": 2}),
@@ -171,6 +172,7 @@ def test_a_student_learns_from_a_teacher(finished: tuple[RunConfig, Path], toy_s
             "classes_per_batch",
         ),
         ({"data": {"cache_features": True}}, ConfigError, "frozen=true"),
+        ({"data": {"train_num_frames": 99}}, ConfigError, "train_num_frames is 99"),
         ({"name": "../x"}, ConfigError, "plain folder name"),
     ],
 )

@@ -45,7 +45,7 @@ class ClipDataset(Dataset[ClipItem]):
             stretch, evaluation takes all stretches as items of their own.
         training: random stretches and `transform`; off, an item is the same in every epoch.
         transform: (faces (T, H, W, 3) uint8, generator) -> the same shape; in training only.
-        makers: name -> maker; each adds one fake per real clip.
+        makers: name -> maker; each adds one fake per real clip that has the frames it needs (`min_frames`).
         seed: of everything random.
 
     `items` and `table()` describe the items; a `Draw` or a plain index reads one.
@@ -87,8 +87,9 @@ class ClipDataset(Dataset[ClipItem]):
             class_label = classes[clip.video.video_id]
             items += self._stretches(clip, REAL if class_label == 0 else FAKE, class_label)
         for name, class_label in made.items():
+            least = frames_needed(name)
             for clip in clips:
-                if classes[clip.video.video_id] == 0:
+                if classes[clip.video.video_id] == 0 and min(clip.num_faces, self.num_frames) >= least:
                     items += self._stretches(clip, FAKE, class_label, maker=name)
         return items
 
@@ -164,6 +165,13 @@ class ClipDataset(Dataset[ClipItem]):
             track_id=item.clip.track_id,
             clip_index=item.clip_index,
         )
+
+
+def frames_needed(maker: str) -> int:
+    """The fewest frames that the maker of that name manipulates; shorter clips get no fake of it."""
+    from vidfake.synth import MAKERS
+
+    return int(MAKERS.row(maker).details.get("min_frames", 1)) if maker in MAKERS.names() else 1
 
 
 def _name(item: Item) -> tuple[int | str, ...]:

@@ -30,7 +30,7 @@ def pasted_face(
     displacement: float = 0.035,
     shift: float = 0.03,
     zoom: float = 0.05,
-    colour: float = 0.08,
+    colour: float = 0.06,
     unsteady: float = 0.006,
     least_ratio: float = 0.6,
 ) -> Maker:
@@ -43,7 +43,8 @@ def pasted_face(
         displacement: largest displacement of features by a smooth field that stays the same over the clip, as a
             share of the crop: another person's proportions.
         shift, zoom: largest displacement of the whole copy as a share of the crop, and change of its size.
-        colour: largest change of gain and offset per channel, as a share of the range; half of it changes contrast.
+        colour: largest change of gain and offset per channel, as a share of the range, small ones being likelier;
+            half of it changes contrast.
         unsteady: largest displacement from frame to frame, as a share of the crop, and twice that of the light.
         least_ratio: least opacity of the paste.
     """
@@ -62,8 +63,9 @@ def pasted_face(
         strengths = rng.uniform(0.2, 1.0, len(chosen))
         warp = _Warp.draw(rng, size, length, displacement=displacement, shift=shift, zoom=zoom, unsteady=unsteady)
         tint = tint_share(clip.faces)
-        gain = 1 + toned(rng.uniform(-colour, colour, 3), tint)
-        offset = toned(rng.uniform(-colour, colour, 3), tint) * 255 / 2
+        off = colour * float(rng.uniform(0, 1)) ** 2  # most swaps match colours well
+        gain = 1 + toned(rng.uniform(-off, off, 3), tint)
+        offset = toned(rng.uniform(-off, off, 3), tint) * 255 / 2
         contrast = 1 + float(rng.uniform(-colour, colour)) / 2
         light = 1 + 2 * unsteady * jitter(length, rng, inertia=float(rng.choice([0.0, 0.8])))[:, 0]
         ratio = float(rng.uniform(least_ratio, 1.0)) if rng.random() < 0.5 else 1.0

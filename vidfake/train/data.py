@@ -52,8 +52,8 @@ def build_data(config: RunConfig) -> RunData:
     augment = Augment(settings.augment, settings.augment_options) if not settings.cache_features else None
     frames = config.extract.num_frames
     training = ClipDataset(
-        store, records=train, class_names=class_names, num_frames=frames, training=True, transform=augment,
-        makers=makers, seed=config.seed,
+        store, records=train, class_names=class_names, num_frames=training_frames(config), training=True,
+        transform=augment, makers=makers, seed=config.seed,
     )  # fmt: skip
     reference = ClipDataset(
         store, records=train, class_names=class_names, num_frames=frames, makers=makers, seed=config.seed
@@ -63,6 +63,16 @@ def build_data(config: RunConfig) -> RunData:
         seed=config.seed,
     )  # fmt: skip
     return RunData(store, training, reference, held_out, class_names, len(names))
+
+
+def training_frames(config: RunConfig) -> int:
+    """Frames of a training clip. Raises ConfigError where the setting is out of range."""
+    asked, stored = config.data.train_num_frames, config.extract.num_frames
+    if not 0 <= asked <= stored:
+        raise ConfigError(
+            f"data.train_num_frames is {asked}; it must be from 1 to the {stored} frames of a clip, or 0 for all."
+        )
+    return asked or stored
 
 
 def split_records(config: RunConfig, store: ClipStore) -> tuple[list[VideoRecord], list[VideoRecord]]:
