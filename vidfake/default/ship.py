@@ -52,12 +52,18 @@ class CardFields:
 
 
 def ship(
-    run: Path, out: Path, *, fields: CardFields | None = None, data: tuple[DataUsed, ...] = ()
+    run: Path,
+    out: Path,
+    *,
+    fields: CardFields | None = None,
+    data: tuple[DataUsed, ...] = (),
+    is_trial: bool = False,
 ) -> tuple[ModelCard, Parity]:
     """Write the shippable form of RUN (a run folder or a checkpoint) to the folder `out`, with its model card.
 
     Only the selected read-out goes along; paths and the rest of the run stay behind. `data` describes the training
-    data where `fields` does not. The card has no measured figures yet (`figures.add_figures`).
+    data where `fields` does not; `is_trial` lets weights without thresholds pass, which nobody will use. The card has
+    no measured figures yet (`figures.add_figures`).
 
     Raises CheckpointError when the checkpoint has no calibration or thresholds, is too large, or does not score
     alike in half precision; StorageError when `out` cannot be written.
@@ -65,7 +71,7 @@ def ship(
     fields = fields or CardFields()
     best = run / "best.vidfake"
     source = load_checkpoint(best if best.is_dir() else run)
-    _check_complete(source)
+    _check_complete(source, is_trial)
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / "trial.vidfake"
         _save(source, trial)
@@ -82,9 +88,9 @@ def ship(
     return card, parity
 
 
-def _check_complete(source: LoadedCheckpoint) -> None:
+def _check_complete(source: LoadedCheckpoint, is_trial: bool) -> None:
     for what, there in (("calibration", source.calibration), ("thresholds", source.extra.get("thresholds"))):
-        if not there:
+        if not there and not is_trial:
             raise CheckpointError(
                 f"{source.path}: has no {what}, so its verdicts would mean nothing. Ship a finished run whose "
                 "validation has both classes and enough videos."
@@ -171,7 +177,7 @@ def _card(
         fails=fields.fails,
         data=fields.data or data,
         training=TrainingFacts(fields.command, fields.hardware, fields.minutes, to_dict(config)),
-        thresholds=dict(source.extra["thresholds"]),
+        thresholds=dict(source.extra["thresholds"] or {}),
         validation=dict(source.metrics),
     )
 
