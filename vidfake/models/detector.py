@@ -150,10 +150,17 @@ def spread_tokens(tokens: Tensor, mask: Tensor) -> Tensor:
     return torch.lerp(tokens[:, below], tokens[:, above], share).masked_fill(~mask.unsqueeze(-1), 0.0)
 
 
-def build_detector(settings: ModelSettings, *, num_frames: int = 16, load_pretrained: bool = True) -> Detector:
+def build_detector(
+    settings: ModelSettings,
+    *,
+    num_frames: int = 16,
+    load_pretrained: bool = True,
+    encoder: Encoder | None = None,
+) -> Detector:
     """The detector of `settings` for clips of `num_frames` frames.
 
-    With `load_pretrained=False` the encoder's first weights are not looked for (a checkpoint brings its own).
+    With `load_pretrained=False` the encoder's first weights are not looked for (a checkpoint brings its own). An
+    `encoder` that is given takes the place of the settings' own.
     Raises UnknownNameError, ConfigError, MissingPackageError or CheckpointError.
     """
     if not 1 <= settings.embedding_dim <= MAX_EMBEDDING_DIM:
@@ -162,7 +169,8 @@ def build_detector(settings: ModelSettings, *, num_frames: int = 16, load_pretra
         )
     if not 0.0 <= settings.dropout < 1.0:
         raise ConfigError(f"model.dropout is {settings.dropout}. It takes 0 up to, not including, 1.")
-    encoder = build_encoder(settings.encoder, num_frames=num_frames, load_pretrained=load_pretrained)
+    if encoder is None:
+        encoder = build_encoder(settings.encoder, num_frames=num_frames, load_pretrained=load_pretrained)
     aggregator = _build_aggregator(settings, feature_dim=encoder.feature_dim, num_frames=num_frames)
     return Detector(
         encoder,

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,13 +15,14 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from vidfake.data.batch import ClipBatch, ClipItem, collate
 from vidfake.data.clips import ClipDataset
-from vidfake.data.features import cached_features
+from vidfake.data.features import Encode, cached_features
 from vidfake.data.items import SamplingTable
 from vidfake.data.sampler_base import By
 from vidfake.data.samplers import ClipSampler, build_sampler
 from vidfake.errors import ConfigError, SamplerError
 from vidfake.losses import EmbeddingLoss
 from vidfake.models.detector import Detector
+from vidfake.models.interfaces import FrameEncoder
 from vidfake.seeding import derived_seed
 from vidfake.settings import RunConfig, SamplerSettings
 from vidfake.train.data import RunData, reference_subset
@@ -170,22 +172,7 @@ def _features(
             "data.cache_features keeps features of an encoder that does not change: "
             "set model.encoder.frozen=true too."
         )
-    encoder = detector.encoder
-    digest = hashlib.sha256()
-    for name, value in encoder.state_dict().items():
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-
-    def encode(frames: Tensor) -> Tensor:
-        encoder.eval()
-        with torch.no_grad():
-            return detector.encode(frames.to(here.device)).cpu()
-
-    facts = {
-        "name": config.model.encoder.name,
-        "size": config.model.encoder.input_size,
-        "sha256": digest.hexdigest(),
-    }
+    encode, facts = frozen_encoder(detector, here.device, name=config.model.encoder.name)
     folder = Path(config.out) / "features"
     for turn in range(here.size):  # one process fills the cache, the others then find it
         if turn == here.rank:
@@ -194,3 +181,20 @@ def _features(
             )
         here.barrier()
     return found
+
+
+def frozen_encoder(detector: Detector, device: torch.device, *, name: str) -> tuple[Encode, dict[str, Any]]:
+    """For a feature cache: frames -> features of the detector's encoder as it is, and the facts behind them."""
+    encoder = detector.encoder
+    digest = hashlib.sha256()
+    for key, value in encoder.state_dict().items():
+        digest.update(key.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+
+    def encode(frames: Tensor) -> Tensor:
+        encoder.eval()
+        with torch.no_grad():
+            return detector.encode(frames.to(device)).cpu()
+
+    size = encoder.pixels.input_size if isinstance(encoder, FrameEncoder) else None
+    return encode, {"name": name, "size": size, "sha256": digest.hexdigest()}

@@ -66,6 +66,7 @@ class Fit:
     stop: StopRequest
     report: Report
     teacher: Callable[[ClipBatch], Tensor] | None = None
+    resumable: bool = True  # off, no state is written: for runs of seconds
 
     def __post_init__(self) -> None:
         s = self.settings
@@ -216,7 +217,7 @@ class Fit:
             self.log.write("validation", p.step, epoch=p.epoch, **metrics)
 
     def _save_state(self) -> None:
-        if self.world.is_main:
+        if self.world.is_main and self.resumable:
             save_state(self.state_path, self.progress, self.module, self.optimizer, self.average, self.config_hash)
         self.world.barrier()
 
