@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vidfake.cli.options import JsonOption, WorkersOption, worker_count
+from vidfake.cli.options import JsonOption, NoSandboxOption, WorkersOption, no_sandbox_notice, worker_count
 
 if TYPE_CHECKING:
     from vidfake.report import EvaluationResult
@@ -63,6 +64,7 @@ def register(app: typer.Typer) -> None:
         ] = False,
         device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 …")] = "cpu",
         workers: WorkersOption = 0,
+        no_sandbox: NoSandboxOption = False,
         as_json: JsonOption = False,
     ) -> None:
         """Measure detectors on labelled data, and write a report.
@@ -71,6 +73,8 @@ def register(app: typer.Typer) -> None:
         """
         from vidfake.cli import display
 
+        if no_sandbox:
+            no_sandbox_notice()
         result = run_evaluation(
             inputs,
             out=out,
@@ -86,6 +90,7 @@ def register(app: typer.Typer) -> None:
             allow_overlap=allow_overlap,
             device=device,
             workers=worker_count(workers),
+            sandbox=not no_sandbox,
         )
         if as_json:
             from vidfake.metrics.results import to_plain
@@ -114,6 +119,7 @@ def run_evaluation(
     allow_overlap: bool = False,
     device: str = "cpu",
     workers: int = 1,
+    sandbox: bool = True,
 ) -> EvaluationResult:
     """What the command does; also used by the demo."""
     import shlex
@@ -134,6 +140,7 @@ def run_evaluation(
     _check_resampling(resamples, margin)
     kinds = [pair for text in corrupt for pair in parse_corruption(text)]
     detectors, sources = open_inputs(inputs, splits=splits, readout=readout or None, device=device)
+    sources = [replace(source, sandbox=sandbox) for source in sources]
     _check_detectors(len(detectors), corrupt=bool(corrupt), pooling=pooling, readout=readout)
     foreign = open_scores(scores, sources, higher_is)
     validation = validation_scores(detectors[0]) if pooling else None

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from vidfake.cli.options import ConfigOption, JsonOption, SetOption, WorkersOption, worker_count
+from vidfake.cli.options import (
+    ConfigOption,
+    JsonOption,
+    NoSandboxOption,
+    SetOption,
+    WorkersOption,
+    no_sandbox_notice,
+    worker_count,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -29,6 +37,7 @@ def register(app: typer.Typer) -> None:
             bool,
             typer.Option("--unlabelled", help="Take rows without a label (they can be scored, not trained on)."),
         ] = False,
+        no_sandbox: NoSandboxOption = False,
         as_json: JsonOption = False,
     ) -> None:
         """Cut aligned face clips out of every video of a manifest. Interrupted, it goes on where it stopped."""
@@ -39,6 +48,8 @@ def register(app: typer.Typer) -> None:
         from vidfake.data.prepare import prepare as prepare_store
         from vidfake.settings import RunConfig
 
+        if no_sandbox:
+            no_sandbox_notice()
         run = load(RunConfig, config, settings or [])
         records = (
             records_from_paths([manifest])
@@ -53,6 +64,7 @@ def register(app: typer.Typer) -> None:
                 workers=worker_count(workers),
                 shard=parse_shard(shard) if shard else None,
                 progress=report,
+                sandbox=not no_sandbox,
             )
         if as_json:
             display.print_json(result.to_json())

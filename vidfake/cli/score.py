@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vidfake.cli.options import JsonOption
+from vidfake.cli.options import JsonOption, NoSandboxOption, begin_decoding
 
 if TYPE_CHECKING:
     from vidfake.inference.load import LoadedDetector
@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
             Path | None, typer.Option("--out", help="Folder for one JSON per video; a second run goes on there.")
         ] = None,
         device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 …")] = "cpu",
+        no_sandbox: NoSandboxOption = False,
         as_json: JsonOption = False,
     ) -> None:
         """Score full videos: one row (or, with --json, one JSON object) per video.
@@ -42,6 +43,7 @@ def register(app: typer.Typer) -> None:
         A score is higher when a manipulation is more likely. It is evidence, not a verdict on the truth.
         Exit codes: 0 every video scored, 3 some could not be, 4 none could be.
         """
+        begin_decoding(sandbox=not no_sandbox)
         from vidfake.cli import display
         from vidfake.cli.checkpoints import open_detector
         from vidfake.inference.batch import score_files
@@ -51,7 +53,7 @@ def register(app: typer.Typer) -> None:
         detector = open_detector(checkpoint, readout=readout or None, device=device)
         results = []
         with display.progress() as report:
-            for scored in score_files(paths, detector, out=out, report=report):
+            for scored in score_files(paths, detector, out=out, report=report, sandbox=not no_sandbox):
                 results.append(scored.result)
                 if as_json:
                     display.print_json(scored.result.json)

@@ -48,6 +48,7 @@ def prepare(
     on_error: OnError = "record",
     retry_failed: bool = False,
     extract: Extract | None = None,
+    sandbox: bool = True,
 ) -> PrepareReport:
     """Cut aligned face clips out of every video and write them to the clip store `out`.
 
@@ -55,12 +56,14 @@ def prepare(
         records: videos to prepare; those finished before are skipped (if path, region and file size are the same).
         out: a new folder, or a store made with the same settings.
         settings: how faces are extracted; part of the store.
-        workers: worker processes; 0 works in this process (without protection from a crashing decoder).
+        workers: worker processes; 0 works in this process.
         shard: (i, n): only this part of the videos. The last of n runs, in any order, finishes the store.
         progress: called with (text, done, total) after every video.
         on_error: ``record`` keeps a failed video as a record with its reason; ``stop`` raises at the first.
         retry_failed: try videos again that are `unreadable` in the store.
         extract: stands in for `faces.extract.extract_clips`; must be picklable when `workers` is not 0.
+        sandbox: decode in confined child processes, one per worker; without it a file made to attack the decoder
+            attacks the worker, which may write to the store.
 
     Raises ManifestError for duplicate ids, StoreError for a foreign or busy store, StorageError for a full disk.
     KeyboardInterrupt (Ctrl-C, SIGTERM) ends all workers first; finished videos stay finished.
@@ -74,7 +77,7 @@ def prepare(
         if pending:
             writer.reopen()
         threads = max(1, _processors() // max(1, workers))
-        jobs = [Job(record, writer.store, settings, extract, threads, on_error) for record in pending]
+        jobs = [Job(record, writer.store, settings, extract, threads, on_error, sandbox) for record in pending]
         with closing(_outcomes(jobs, workers)) as results:  # closed first: no worker writes after the lock is gone
             for number, outcome in enumerate(results, start=1):
                 outcomes[outcome.video_id] = outcome
@@ -112,7 +115,8 @@ def _check(records: Sequence[VideoRecord], workers: int) -> None:
 def _outcomes(jobs: Sequence[Job], workers: int) -> Generator[VideoOutcome, None, None]:
     if not jobs:
         return
-    start = one_thread_each if workers > 1 else None
+    # in the sandbox, each job says how many threads it may use
+    start = one_thread_each if workers > 1 and not jobs[0].sandbox else None
     for job, result in run_jobs(prepare_video, jobs, workers=workers, start=start):
         yield record_crash(job, result.how) if isinstance(result, Crash) else result
 

@@ -34,7 +34,7 @@ class Extract(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """One video to prepare. `threads` are the decoder's."""
+    """One video to prepare. `threads` are the decoder's; with `sandbox` it runs in a confined child process."""
 
     record: VideoRecord
     store: Path
@@ -42,6 +42,7 @@ class Job:
     extract: Extract | None
     threads: int
     on_error: OnError
+    sandbox: bool = True
 
 
 def one_thread_each() -> None:
@@ -105,11 +106,21 @@ def record_crash(job: Job, how: str) -> VideoOutcome:
 def _extract(job: Job, shard: ShardWriter) -> tuple[dict[str, Any], float, dict[str, float]]:
     """Facts for the record, length in seconds, seconds per stage."""
     from vidfake.faces.photo import extract_photo_clips, is_photo
+    from vidfake.sandbox import extract_in_child
 
     source = _source(job.record.path)
     region = job.record.region
     if job.extract is not None:
         result = job.extract(job.record.path, job.settings, region=region, on_clip=shard.add_clip)
+    elif job.sandbox:
+        result = extract_in_child(
+            job.record.path,
+            job.settings,
+            region=region,
+            on_clip=shard.add_clip,
+            threads=job.threads,
+            photo=is_photo(job.record.path),
+        )
     elif is_photo(job.record.path):
         result = extract_photo_clips(job.record.path, job.settings, region=region, on_clip=shard.add_clip)
     else:
@@ -127,6 +138,7 @@ def _extract(job: Job, shard: ShardWriter) -> tuple[dict[str, Any], float, dict[
         "truncated": bool(result.truncated),
         "shot_starts_seconds": [float(start) for start in result.shot_starts_seconds],
         "warnings": list(result.warnings),
+        "limits_hit": list(getattr(result, "limits_hit", [])),
         "tracks": [_track_facts(track) for track in result.tracks],
     }
     return facts, float(info.get("duration_seconds") or 0.0), dict(result.timings)

@@ -24,13 +24,17 @@ Report = Callable[[str, int, int | None], None]
 
 @dataclass(frozen=True)
 class Source:
-    """What is evaluated on: labelled `records`, from a manifest (videos) or a clip store (`store`)."""
+    """What is evaluated on: labelled `records`, from a manifest (videos) or a clip store (`store`).
+
+    Without `sandbox` the videos are decoded in the worker processes themselves.
+    """
 
     name: str
     path: Path
     records: tuple[VideoRecord, ...]
     sha256: str
     store: ClipStore | None = None
+    sandbox: bool = True
 
 
 def open_source(path: Path, *, splits: Sequence[str] = (), name: str = "", check_files: bool = True) -> Source:
@@ -106,7 +110,7 @@ def store_of(
     videos = [[record.video_id, record.path] for record in source.records]
     key = sha256_json({"extract": to_dict(extract), "videos": videos})
     path = work / "stores" / f"{_plain(source.name)}-{key[:16]}"
-    prepare(source.records, path, extract, workers=workers, progress=report)
+    prepare(source.records, path, extract, workers=workers, progress=report, sandbox=source.sandbox)
     return ClipStore(path, settings=extract)
 
 

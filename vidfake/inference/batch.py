@@ -37,10 +37,13 @@ def score_files(
     settings: ScoreSettings | None = None,
     out: Path | None = None,
     report: Report | None = None,
+    sandbox: bool = True,
 ) -> Iterator[Scored]:
     """Score files in order. With `out`, each result is written there as soon as it is known, and a file whose
-    result is there already (same path, content, model and settings) is not scored again."""
-    faces = build_face_detector(detector.checkpoint.extract)
+    result is there already (same path, content, model and settings) is not scored again.
+
+    Files are decoded in a child process that is kept from one to the next, unless `sandbox` is False."""
+    faces = None if sandbox else build_face_detector(detector.checkpoint.extract)
     for done, path in enumerate(paths):
         if report is not None:
             report("videos", done, len(paths))
@@ -49,7 +52,7 @@ def score_files(
         if earlier is not None:
             yield Scored(earlier, resumed=True)
             continue
-        result = score_video(path, detector, settings=settings, face_detector=faces)
+        result = score_video(path, detector, settings=settings, face_detector=faces, sandbox=sandbox)
         if target is not None:
             write_text(target, dump_json(result.json) + "\n")
         yield Scored(result, resumed=False)

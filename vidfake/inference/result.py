@@ -25,7 +25,7 @@ from vidfake.scores import ScoreTable
 from vidfake.settings import ScoreSettings
 from vidfake.types import Track
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,9 @@ def build_result(
     error: MediaError | None,
     input_facts: dict[str, Any],
     timing: dict[str, float],
+    sandbox: bool = False,
 ) -> VideoScore:
-    """Pool the clip scores, decide, and lay everything out as the schema says."""
+    """Pool the clip scores, decide, and lay everything out as the schema says. `sandbox`: where it was decoded."""
     status = "unreadable" if extraction is None else ("ok" if clips else "no_face")
     reason = None if status == "ok" else _reason(status, extraction, error)
     pooled_tracks = _pooled_tracks(table, settings) if clips else {}
@@ -91,6 +92,7 @@ def build_result(
                 "torch": torch.__version__,
                 "device": str(detector.scorer.device),
                 "threads": torch.get_num_threads(),
+                "decoded_in": "sandbox" if sandbox else "this process",
             },
         }
     )
@@ -120,13 +122,21 @@ def _model(detector: LoadedDetector) -> dict[str, Any]:
 
 def _decode(extraction: ExtractionResult | None) -> dict[str, Any]:
     if extraction is None:
-        return {"frames_decoded": 0, "errors": 0, "truncated": False, "shot_starts_seconds": [], "warnings": []}
+        return {
+            "frames_decoded": 0,
+            "errors": 0,
+            "truncated": False,
+            "shot_starts_seconds": [],
+            "warnings": [],
+            "limits_hit": [],
+        }
     return {
         "frames_decoded": extraction.num_frames_decoded,
         "errors": extraction.decode_errors,
         "truncated": extraction.truncated,
         "shot_starts_seconds": list(extraction.shot_starts_seconds),
         "warnings": list(extraction.warnings),
+        "limits_hit": list(extraction.limits_hit),
     }
 
 

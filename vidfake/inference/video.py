@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from vidfake.data.batch import ClipBatch, ClipItem, collate
-from vidfake.errors import MediaError
+from vidfake.errors import MediaError, UsageError
 from vidfake.faces.detect import FaceDetector
 from vidfake.faces.extract import ExtractionResult, extract_clips
 from vidfake.files import sha256_file
 from vidfake.inference.load import LoadedDetector
 from vidfake.inference.result import VideoScore, build_result
 from vidfake.inference.scorer import ScoredClip
+from vidfake.sandbox import extract_in_child
 from vidfake.scores import ScoreTableBuilder
 from vidfake.settings import ScoreSettings
 from vidfake.types import FaceClip, Region, VideoRecord
@@ -94,8 +95,19 @@ def score_video(
     region: Region | None = None,
     face_detector: FaceDetector | None = None,
     threads: int = 0,
+    sandbox: bool = True,
 ) -> VideoScore:
-    """Score one file at every level. Never raises for what the file is: that is a status with its reason."""
+    """Score one file at every level. Never raises for what the file is: that is a status with its reason.
+
+    The file is decoded in a confined child process, and the detector runs here meanwhile. Without `sandbox` it is
+    decoded here, with the same result: a file made to attack the decoder then attacks this process. Only so can
+    `face_detector` be an object of the caller's.
+    """
+    if sandbox and face_detector is not None:
+        raise UsageError(
+            "a face detector object cannot be carried into the decoding process. Name it in the extract settings, "
+            "or pass sandbox=False."
+        )
     started = time.perf_counter()
     settings = settings or detector.checkpoint.config.score
     extract = detector.checkpoint.extract
@@ -104,12 +116,16 @@ def score_video(
     error: MediaError | None = None
     num_bytes, sha256 = _identity(path)
     try:
-        found = extract_clips(
-            path, extract, region=region, detector=face_detector, on_clip=stream.add, threads=threads
-        )
+        if sandbox:
+            found = extract_in_child(path, extract, region=region, on_clip=stream.add, threads=threads)
+        else:
+            found = extract_clips(
+                path, extract, region=region, detector=face_detector, on_clip=stream.add, threads=threads
+            )
         stream.flush()
     except MediaError as problem:
         error = problem
+        stream.scored = []  # clips that came before the failure are worth nothing
     table = _table(stream.scored, found)
     timing = {} if found is None else dict(found.timings)
     timing |= {"encode": stream.seconds, "total": time.perf_counter() - started}
@@ -128,6 +144,7 @@ def score_video(
             "info": None if found is None else _plain(asdict(found.info)),
         },
         timing=timing,
+        sandbox=sandbox,
     )
 
 

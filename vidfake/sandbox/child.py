@@ -31,9 +31,6 @@ def main(config: dict[str, Any]) -> None:
     if hasattr(signal, "SIGINT"):
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to decide
     jobs_in, answers_out = _private_streams()
-    import cv2
-
-    cv2.setNumThreads(_threads(0))
     server = _Server(answers_out)
     server.warm_up()
     in_force = confine(memory_bytes=config["memory_bytes"], open_files=config["open_files"])
@@ -75,6 +72,7 @@ class _Server:
 
     def __init__(self, answers_out: int) -> None:
         self._out = answers_out
+        self._cv2_threads = 0
         self._detectors: dict[str, FaceDetector] = {}
 
     def send(self, kind: Kind, header: dict[str, Any], payload: Any = ()) -> None:
@@ -103,6 +101,7 @@ class _Server:
         """Answer one job. False when this process should not take another: what it met was not foreseen."""
         stall_seconds = float(job["stall_seconds"])
         pulse = _Pulse(self, stall_seconds=stall_seconds, threads=_threads(job["threads"]))
+        self._use_threads(_threads(job["threads"]))
         try:
             os.chdir(os.fsdecode(bytes.fromhex(job["folder"])))
             header, payload = pack_result(self._extract(job, pulse))
@@ -115,6 +114,14 @@ class _Server:
             return False
         self.send(Kind.DONE, header, payload)
         return True
+
+    def _use_threads(self, count: int) -> None:
+        """So many for OpenCV; the decoder is told by itself."""
+        import cv2
+
+        if count != self._cv2_threads:
+            cv2.setNumThreads(count)
+            self._cv2_threads = count
 
     def _extract(self, job: dict[str, Any], pulse: _Pulse) -> Any:
         path = os.fsdecode(bytes.fromhex(job["path"]))

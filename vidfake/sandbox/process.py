@@ -145,7 +145,10 @@ class Child:
         self._release()
 
     def close(self) -> None:
-        """Let an idle process end."""
+        """Let an idle process end; one that is still loading is ended."""
+        if not self._ready:
+            self.kill()
+            return
         self._stopped = True
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
