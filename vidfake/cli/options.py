@@ -19,8 +19,8 @@ NoSandboxOption = Annotated[
     bool,
     typer.Option(
         "--no-sandbox",
-        help="Decode in this process. Gives up the protection from files made to attack the decoder: one of them can "
-        "then crash or hang the whole run, use up the memory, or run code as you.",
+        help="Decode in this process. Gives up the protection from files made to attack the decoder: one of them "
+        "can then crash or hang the whole run, use up the memory, or run code as you.",
     ),
 ]
 WorkersOption = Annotated[int, typer.Option("--workers", help="Worker processes; 0 takes one per processor.")]
@@ -56,6 +56,6 @@ def no_sandbox_notice() -> None:
     from vidfake.cli.display import say
 
     say(
-        "--no-sandbox: files are decoded in this process. One made to attack the decoder can crash or hang the run, "
-        "use up the memory, or run code as you. Use it for files of your own only (docs/security.md)."
+        "--no-sandbox: files are decoded in this process. One made to attack the decoder can crash or hang the "
+        "run, use up the memory, or run code as you. Use it for files of your own only (docs/security.md)."
     )
