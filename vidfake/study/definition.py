@@ -28,7 +28,7 @@ NOT_IN_BASIS = (
 
 
 @dataclass(frozen=True)
-class TestSet:
+class StudyTest:
     """Clips that are read once, after every search is done.
 
     `store` "" is the study's own. With `makers` each makes one fake per real clip of `split`; `stored_fakes` off
@@ -103,7 +103,7 @@ class StudyDefinition:
     test_family: str = "each loss against the control, Holm"
     variants: tuple[Variant, ...] = ()
     data: StudyData = field(default_factory=StudyData)
-    tests: tuple[TestSet, ...] = ()
+    tests: tuple[StudyTest, ...] = ()
     spaces: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
 

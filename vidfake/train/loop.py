@@ -183,7 +183,7 @@ class Fit:
             binary_labels=batch.labels,
             video_ids=tuple(batch.video_ids),
             source_ids=tuple(batch.source_ids),
-            domains=_domains(batch),
+            domains=domains_of(batch),
             teacher=self.teacher(batch) if self.teacher is not None else None,
             repeated=repeated,
         )
@@ -222,7 +222,7 @@ class Fit:
         self.world.barrier()
 
 
-def _domains(batch: ClipBatch) -> Tensor:
+def domains_of(batch: ClipBatch) -> Tensor:
     """A number per (dataset, compression), the same in every process, for losses that compare conditions."""
     names = zip(batch.datasets, batch.compressions, strict=True)
     return torch.tensor([derived_seed("domain", *name) for name in names], device=batch.labels.device)

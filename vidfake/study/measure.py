@@ -1,0 +1,172 @@
+"""Figures of a run on a set of clips: every read-out, every level, thresholds and calibration carried over."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vidfake.data.batch import ClipBatch
+from vidfake.errors import UndefinedMetricError
+from vidfake.inference.scorer import forward
+from vidfake.losses import EmbeddingLoss
+from vidfake.losses.angular import unit_rows
+from vidfake.losses.combine import CombinedLoss
+from vidfake.losses.heads import HeadLoss
+from vidfake.losses.readout import READOUTS, Readout, build_readout, default_readout
+from vidfake.metrics.attribution import attribution
+from vidfake.metrics.calibration import Calibration
+from vidfake.metrics.levels import level_rows, score_levels
+from vidfake.metrics.ranking import auc, eer, tpr_at_fpr
+from vidfake.metrics.reliability import brier, expected_calibration_error
+from vidfake.metrics.threshold import at_threshold
+from vidfake.models.detector import Detector
+from vidfake.scores import ScoreTable
+from vidfake.settings import ScoreSettings
+from vidfake.study.results import Figures
+from vidfake.study.sets import Template
+from vidfake.train.selection import fit_calibration_of, fit_threshold
+
+FRAME_LEVELS = ("frame_auc", "frames_averaged_auc")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a detector says of a set: `embeddings` (N, E), `frame_scores` (F,) of the frames that exist, in order,
+    `class_labels` (N,), `video_ids` N strings."""
+
+    embeddings: Tensor
+    frame_scores: npt.NDArray[np.float64]
+    class_labels: Tensor
+    video_ids: list[str]
+
+
+@torch.no_grad()
+def outputs_of(detector: Detector, batches: Any) -> Outputs:
+    """Run the detector over batches, in evaluation mode."""
+    embeddings, frames, labels, videos = [], [], [], []
+    batch: ClipBatch
+    for batch in batches:
+        z, logits = forward(detector, batch)
+        embeddings.append(z.float().cpu())
+        frames.append(logits.float().cpu()[batch.mask.cpu()])
+        labels.append(batch.class_labels.cpu())
+        videos += batch.video_ids
+    return Outputs(torch.cat(embeddings), torch.cat(frames).numpy().astype(np.float64), torch.cat(labels), videos)
+
+
+@dataclass
+class Reader:
+    """Every read-out of a run, fitted on training embeddings, and what in-domain validation chose for each."""
+
+    loss: EmbeddingLoss
+    readouts: dict[str, Readout]
+    primary: str
+    score: ScoreSettings
+    prototypes: Tensor
+    thresholds: dict[str, float | None] = field(default_factory=dict)
+    calibrations: dict[str, Calibration | None] = field(default_factory=dict)
+
+    @staticmethod
+    def fitted(loss: EmbeddingLoss, embeddings: Tensor, class_labels: Tensor, score: ScoreSettings) -> Reader:
+        """Read-outs of reference (training) embeddings (N, E)."""
+        names = [n for n in READOUTS.names() if n != "native"]
+        readouts: dict[str, Readout] = {n: build_readout(n).fit(embeddings, class_labels) for n in names}
+        if loss.has_native_score:
+            readouts = {"native": build_readout("native", loss=loss), **readouts}
+        x = unit_rows(embeddings)
+        classes = int(class_labels.max()) + 1
+        means = torch.stack([x[class_labels == c].sum(0) for c in range(classes)])
+        return Reader(loss, readouts, default_readout(loss), score, unit_rows(means))
+
+    def tables(self, outputs: Outputs, template: Template, detector: str) -> dict[str, ScoreTable]:
+        """One table per read-out; frame rows in the primary's only, since they are the same for all."""
+        return {
+            name: template.filled(
+                readout.score(outputs.embeddings).numpy(),
+                outputs.frame_scores if name == self.primary else None,
+                detector=detector,
+            )
+            for name, readout in self.readouts.items()
+        }
+
+    def choose(self, tables: Mapping[str, ScoreTable]) -> None:
+        """Thresholds and calibrations from in-domain validation."""
+        for name, table in tables.items():
+            found = fit_threshold(table, self.score)
+            self.thresholds[name] = None if found is None else float(found["value"])
+            self.calibrations[name] = _undefined_is_none(partial(fit_calibration_of, table, self.score))
+
+    def figures(self, tables: Mapping[str, ScoreTable]) -> dict[str, Figures]:
+        """Figures of a set by read-out; levels of frames come from the primary read-out's table."""
+        found = {name: self._figures(name, table) for name, table in tables.items()}
+        for name in found:
+            for level in FRAME_LEVELS:
+                found[name][level] = found[self.primary].get(level)
+        return found
+
+    def _figures(self, name: str, table: ScoreTable) -> Figures:
+        figures: Figures = {"coverage": float((table.status == "ok").mean())}
+        for level, rows in score_levels(table, self.score).items():
+            figures[f"{level}_auc"] = _undefined_is_none(partial(auc, rows.scores, rows.labels))
+        rows = level_rows(table, "video", self.score)
+        s, y = rows.scores, rows.labels
+        threshold, calibration = self.thresholds.get(name), self.calibrations.get(name)
+        figures["video_eer"] = _undefined_is_none(lambda: eer(s, y))
+        figures["video_tpr_at_fpr_5"] = _undefined_is_none(lambda: tpr_at_fpr(s, y, 0.05))
+        figures["balanced_accuracy"] = figures["ece"] = figures["brier"] = None
+        if threshold is not None:
+            figures["balanced_accuracy"] = _undefined_is_none(
+                lambda: at_threshold(s, y, threshold).balanced_accuracy
+            )
+        if calibration is not None:
+            p = calibration(s)
+            figures["ece"] = _undefined_is_none(lambda: expected_calibration_error(p, y))
+            figures["brier"] = _undefined_is_none(lambda: brier(p, y))
+        return figures
+
+    def attribution(self, outputs: Outputs, class_names: tuple[str, ...]) -> Figures:
+        """Which manipulation: over videos (mean of a video's clips) of the classes of training, read out by the
+        head's own logits where there is a head, and by nearest prototype."""
+        scores = {"prototype_": unit_rows(outputs.embeddings) @ self.prototypes.T}
+        head = _head(self.loss)
+        if head is not None:
+            with torch.no_grad():
+                scores[""] = head.logits(outputs.embeddings).float()
+        known = len(self.prototypes)
+        _, video = np.unique(np.array(outputs.video_ids), return_inverse=True)
+        labels = np.zeros(int(video.max()) + 1, np.int64)
+        labels[video] = outputs.class_labels.numpy()
+        seen = labels < known
+        figures: Figures = {}
+        for prefix, values in scores.items():
+            sums = np.zeros((len(labels), known))
+            np.add.at(sums, video, values.numpy().astype(np.float64))
+            means = sums / np.bincount(video)[:, None]
+            found = _undefined_is_none(partial(attribution, means[seen], labels[seen], class_names[:known]))
+            for name in ("accuracy", "macro_f1", "macro_recall"):
+                figures[prefix + name] = None if found is None else float(getattr(found, name))
+        if head is None:
+            figures |= {name: figures[f"prototype_{name}"] for name in ("accuracy", "macro_f1", "macro_recall")}
+        return figures
+
+
+def _head(loss: EmbeddingLoss) -> HeadLoss | None:
+    parts = list(loss.parts.values()) if isinstance(loss, CombinedLoss) else [loss]
+    return next((p for p in parts if isinstance(p, HeadLoss) and p.num_classes == loss.num_classes), None)
+
+
+def _undefined_is_none(figure: Callable[[], Any]) -> Any:
+    """A figure, or None where this data has none."""
+    try:
+        value = figure()
+    except UndefinedMetricError:
+        return None
+    return None if isinstance(value, float) and not math.isfinite(value) else value
