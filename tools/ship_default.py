@@ -1,4 +1,4 @@
-"""A trained run becomes the detector that ships, or the card of that detector is renewed. See tools/ship_default."""
+"""A trained run becomes the detector that ships, or the card of that detector is renewed: tools/ship_default."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def say_parity(parity: Parity) -> None:
     """How far half precision moves scores."""
     display.say(
         f"Half against single precision on random clips: clip scores differ by at most "
-        f"{parity.clip_difference:.2e}, frame scores by {parity.frame_difference:.2e}; {parity.relative:.2e} of 1 + |score|."
+        f"{parity.clip_difference:.2e}, frame scores by {parity.frame_difference:.2e}; {parity.relative:.2e} of "
+        "1 + |score|."
     )
 
 

@@ -81,7 +81,8 @@ def main(arguments: Sequence[str]) -> int:
     if given.smoke and given.into_package:
         parser.error("--smoke makes worthless weights; they do not go into the package")
     settings = [part for text in given.settings for part in ("--set", text)]
-    shown = ["tools/train_default", given.videos.name, given.images.name, "OUT", *settings]
+    smoke = ["--smoke"] if given.smoke else []
+    shown = ["tools/train_default", given.videos.name, given.images.name, "OUT", *smoke, *settings]
     try:
         with display.progress() as report:
             target = train(

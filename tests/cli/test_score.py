@@ -240,6 +240,7 @@ def test_bad_usage_is_one_line_and_code_2(
     capsys: Capture, monkeypatch: Patch, checkpoint: Path, arguments: tuple[str, ...], words: str
 ) -> None:
     monkeypatch.delenv("VIDFAKE_CHECKPOINT", raising=False)
+    monkeypatch.setattr("vidfake.default.shipped.FOLDER", checkpoint.with_name("none ships"))
     done = run(capsys, monkeypatch, *[str(checkpoint) if a == "CHECKPOINT" else a for a in arguments])
     assert done.code == 2
     assert words in done.err

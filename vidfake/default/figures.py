@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +34,7 @@ def add_figures(card: ModelCard, reports: list[Path]) -> ModelCard:
             measured += _measured(result)
             verdicts += _verdicts(result)
             parts += _parts(result)
-        commands += [str(command) for command in report.get("command", [])]
+        commands += [without_folders(str(command)) for command in report.get("command", [])]
     return replace(
         card,
         measured=tuple(measured),
@@ -41,6 +42,15 @@ def add_figures(card: ModelCard, reports: list[Path]) -> ModelCard:
         parts=tuple(parts),
         measured_with=tuple(commands),
     )
+
+
+def without_folders(command: str) -> str:
+    """A command with every absolute path cut to its last part: a card is published, a machine's folders are not."""
+    words = []
+    for word in shlex.split(command):
+        name, equals, path = word.rpartition("=")
+        words.append(f"{name}{equals}{Path(path).name}" if Path(path).is_absolute() else word)
+    return shlex.join(words)
 
 
 def _read(path: Path) -> dict[str, Any]:

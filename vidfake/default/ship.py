@@ -62,8 +62,8 @@ def ship(
     """Write the shippable form of RUN (a run folder or a checkpoint) to the folder `out`, with its model card.
 
     Only the selected read-out goes along; paths and the rest of the run stay behind. `data` describes the training
-    data where `fields` does not; `is_trial` lets weights without thresholds pass, which nobody will use. The card has
-    no measured figures yet (`figures.add_figures`).
+    data where `fields` does not; `is_trial` lets weights without thresholds pass, which nobody will use. The card
+    has no measured figures yet (`figures.add_figures`).
 
     Raises CheckpointError when the checkpoint has no calibration or thresholds, is too large, or does not score
     alike in half precision; StorageError when `out` cannot be written.

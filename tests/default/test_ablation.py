@@ -1,0 +1,115 @@
+"""Ablations: equal budgets, validation only, paired differences, nothing trained twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+from toy_runs import toy_config, write_toy_store
+
+from vidfake.config import to_dict
+from vidfake.data.store import ClipStore
+from vidfake.default.ablation import Variant, ablate, markdown, read_variants, variant_config
+from vidfake.errors import ConfigError, UsageError
+from vidfake.metrics.pooling import pool_video
+from vidfake.scores import ScoreTable
+
+VARIANTS = [
+    Variant("baseline", "as it stands"),
+    Variant("wide", changes=("model.embedding_dim=32",)),
+]
+
+
+@pytest.fixture
+def base() -> dict[str, Any]:
+    values = to_dict(toy_config(Path("store"), Path("out")))
+    values["data"]["sampler"] = {"name": "balanced", "options": {}}
+    values["extract"] = {key: value for key, value in values["extract"].items() if value is not None}
+    return values
+
+
+def test_every_variant_has_the_same_budget_and_is_measured_on_validation(
+    base: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = variant_config(base, VARIANTS[0], seed=0, steps=6, out=tmp_path)
+    store = ClipStore(write_toy_store(Path(config.data.store)))
+    records = [video.record for video in store.videos]
+    monkeypatch.setattr("vidfake.default.ablation.prepared", lambda *_, **__: {})
+    rows = ablate(records, VARIANTS, base, tmp_path, steps=6, seeds=(0, 1))
+    assert [(row.variant.name, row.seed, row.clips) for row in rows] == [
+        ("baseline", 0, 48), ("wide", 0, 48), ("baseline", 1, 48), ("wide", 1, 48),
+    ]  # fmt: skip
+    validation = {r.video_id for r in records if r.split == "validation"}
+    for row in rows:
+        table = ScoreTable.read(tmp_path / "runs" / f"{row.variant.name}-seed{row.seed}" / "validation.jsonl")
+        assert set(map(str, table.video_id)) == validation
+        scores = pool_video(table)
+        known = ~np.isnan(scores)
+        assert row.video.value == pytest.approx(roc_auc_score(table.label[known], scores[known]))
+        assert row.metrics["video_auc"] == pytest.approx(row.video.value)
+        log = (tmp_path / "runs" / f"{row.variant.name}-seed{row.seed}" / "log.jsonl").read_text()
+        steps = [json.loads(line) for line in log.splitlines()]
+        assert max(entry.get("step", 0) for entry in steps) == 6
+    assert [row.difference is None for row in rows] == [True, False, True, False]
+    gap = rows[1].difference
+    assert gap is not None
+    assert gap.value == pytest.approx(rows[1].video.value - rows[0].video.value)
+    text = markdown(rows)
+    assert text.count("\n| ") == 4
+    assert "Validation only, 6 steps each" in text
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("a finished run is not made again")
+
+    monkeypatch.setattr("vidfake.default.recipe.train_run", never)
+    again = ablate(records, VARIANTS, base, tmp_path, steps=6, seeds=(0, 1))
+    assert markdown(again) == text
+    with pytest.raises(UsageError, match="other settings"):
+        ablate(records, VARIANTS, base, tmp_path, steps=7)
+
+
+def test_a_wrong_variant_stops_before_anything_is_trained(base: dict[str, Any], tmp_path: Path) -> None:
+    wrong = [*VARIANTS, Variant("odd", changes=("model.embeding_dim=3",))]
+    with pytest.raises(ConfigError, match="embeding_dim"):
+        ablate([], wrong, base, tmp_path, steps=2)
+    with pytest.raises(UsageError, match="steps is 0"):
+        ablate([], VARIANTS, base, tmp_path, steps=0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_extraction_has_a_store_of_its_own(base: dict[str, Any], tmp_path: Path) -> None:
+    def store(*changes: str) -> str:
+        return variant_config(base, Variant("v", changes=changes), seed=0, steps=1, out=tmp_path).data.store
+
+    assert store() == store("model.embedding_dim=4")
+    assert store() != store("extract.margin=1.5")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "names no variant"),
+        ("[a]\nset = ['optim.epochs=9']", "budget is the same"),
+        ("[a]\nset = ['data.sampler.options.steps=9']", "budget is the same"),
+        ("[a]\nsteps = 3", "nothing else"),
+        ("[a]\nset = 'x=1'", "list of texts"),
+        ("['../a']\nset = []", "a name takes"),
+        ("a = 3", "nothing else"),
+        ("[a]\nset = ['x']", "not KEY=VALUE"),
+    ],
+)
+def test_a_list_of_variants_is_checked(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "variants.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=words):
+        read_variants(path)
+
+
+def test_variants_keep_their_order(tmp_path: Path) -> None:
+    path = tmp_path / "variants.toml"
+    path.write_text('[z]\nabout = "first"\n[a]\nset = ["seed=3"]\n')
+    assert read_variants(path) == [Variant("z", "first"), Variant("a", "", ("seed=3",))]

@@ -1,0 +1,82 @@
+"""What the package really ships, and that a wheel carries it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from vidfake.default.card import read_card
+from vidfake.default.render import markdown
+from vidfake.default.ship import CardFields
+from vidfake.default.shipped import MAX_BYTES, with_card
+
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = ROOT / "vidfake" / "default" / "detector.vidfake"
+PAGE = ROOT / "docs" / "default_detector.md"
+
+ships = pytest.mark.skipif(not SHIPPED.exists(), reason="this version ships no detector")
+
+
+@ships
+def test_the_shipped_detector_loads_and_is_complete() -> None:
+    from vidfake.inference.load import load_detector
+
+    detector = with_card(load_detector(SHIPPED))
+    card = read_card(SHIPPED)
+    assert card is not None
+    assert detector.card == card.short()
+    assert detector.checkpoint.is_half
+    assert detector.thresholds is not None
+    assert detector.calibration is not None
+    assert sum(path.stat().st_size for path in SHIPPED.iterdir()) <= MAX_BYTES
+    for part in (card.licence, card.date, card.summary, card.intended_use, card.not_for, card.fails, card.data,
+                 card.measured, card.verdicts, card.training.command):  # fmt: skip
+        assert part
+
+
+@ships
+def test_no_folder_of_a_machine_is_published() -> None:
+    for name in ("card.json", "checkpoint.json"):
+        text = (SHIPPED / name).read_text("utf-8")
+        assert not re.search(r'"(/|[A-Z]:\\\\)[A-Za-z]', text), name
+
+
+@ships
+def test_the_page_shows_the_card_that_ships() -> None:
+    card = read_card(SHIPPED)
+    assert card is not None
+    assert markdown(card).strip() in PAGE.read_text("utf-8")
+
+
+def test_the_hand_written_part_of_the_card_is_read() -> None:
+    from vidfake.config import from_dict, read_toml
+
+    fields = from_dict(CardFields, read_toml(ROOT / "tools" / "default_card.toml"))
+    assert fields.licence
+    assert fields.intended_use
+    assert fields.not_for
+    assert fields.fails
+
+
+@pytest.mark.slow
+def test_a_wheel_carries_the_weights(shipped: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "vidfake", source / "vidfake", ignore=ignore)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source / name)
+    shutil.rmtree(source / "vidfake" / "default" / "detector.vidfake", ignore_errors=True)
+    shutil.copytree(shipped, source / "vidfake" / "default" / "detector.vidfake")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*command, "--wheel-dir", str(tmp_path), str(source)], check=True, timeout=240)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        for name in ("model.safetensors", "checkpoint.json", "card.json"):
+            inside = archive.read(f"vidfake/default/detector.vidfake/{name}")
+            assert inside == (shipped / name).read_bytes()

@@ -1,0 +1,171 @@
+"""From manifests to a shippable detector: test rows stay out, every stage is skipped once it is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+import cv2
+import pytest
+from commands import face_video
+from toy_runs import TOY_ENCODER
+
+from vidfake.data.manifest import read_manifest
+from vidfake.data.store import ClipStore
+from vidfake.default.card import read_card
+from vidfake.default.recipe import data_used, fewest, training_records, written
+from vidfake.demo.media import portrait
+from vidfake.errors import ManifestError, ProtocolError
+
+HEADER = "video_id,path,label,source_id,identity,split,origin,license\n"
+CONFIG = f"""
+name = "toy_default"
+[extract]
+crop_size = 64
+num_frames = 4
+min_frames = 2
+[data]
+makers = ["self_blend"]
+augment = []
+workers = 0
+[data.sampler]
+name = "source_paired"
+options = {{ steps = 2 }}
+[model]
+embedding_dim = 8
+encoder = {{ name = "{TOY_ENCODER}", weights = "none", input_size = 32 }}
+aggregator = {{ name = "mean" }}
+[optim]
+epochs = 1
+batch_size = 4
+"""
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two training videos, one for validation, a photograph; a test row whose file does not exist."""
+    folder = tmp_path_factory.mktemp("media")
+    for number in range(3):
+        face_video(folder / f"{number}.mp4", frames=20, seed=number)
+    cv2.imwrite(str(folder / "photo.png"), cv2.cvtColor(portrait(), cv2.COLOR_RGB2BGR))
+    rows = [
+        "a,0.mp4,0,sa,anna,train,studio:0.mp4,CC0",
+        "b,1.mp4,0,sb,bert,train,studio:1.mp4,CC0",
+        "c,2.mp4,0,sc,cleo,validation,park:2.mp4,",
+        "d,not-there.mp4,1,sd,dora,test,web:x.mp4,unknown",
+    ]
+    (folder / "videos.csv").write_text(HEADER + "\n".join(rows) + "\n")
+    (folder / "images.csv").write_text("path,identity,origin,license\nphoto.png,eva,museum,public domain\n")
+    (folder / "toy.toml").write_text(CONFIG)
+    return folder
+
+
+def test_test_rows_are_dropped_before_any_file_is_opened(media: Path, tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"not-there.mp4"):
+        read_manifest(media / "videos.csv")
+    records = training_records(media / "videos.csv", media / "images.csv")
+    assert [(r.video_id, r.split, r.label) for r in records] == [
+        ("a", "train", 0), ("b", "train", 0), ("c", "validation", 0), ("photo.png", "train", 0),
+    ]  # fmt: skip
+    kept = written(records, tmp_path / "training.csv")
+    assert kept == records
+    assert "not-there" not in (tmp_path / "training.csv").read_text()
+
+
+def test_a_missing_training_file_is_an_error_that_names_it(media: Path, tmp_path: Path) -> None:
+    (tmp_path / "videos.csv").write_text(HEADER + "a,gone.mp4,0,sa,,train,,\n")
+    records = training_records(tmp_path / "videos.csv")
+    with pytest.raises(ManifestError, match=r"gone.mp4"):
+        written(records, tmp_path / "out" / "training.csv")
+
+
+@pytest.mark.parametrize(
+    ("videos", "images", "error", "words"),
+    [
+        ("a,0.mp4,0,sa,,test,,\n", "p.png,x,,\n", ManifestError, None),
+        ("a,0.mp4,0,sa,anna,test,,\nb,1.mp4,0,sb,,train,,\n", "p.png,anna,,\n", ProtocolError, "person anna"),
+        ("a,0.mp4,0,sa,,other,,\nb,1.mp4,0,sa,,train,,\n", "p.png,x,,\n", (ProtocolError, ManifestError), "sa"),
+        ("p.png,0.mp4,0,sa,,train,,\n", "p.png,x,,\n", ManifestError, "stands once"),
+    ],
+    ids=["photos alone are a train split", "person in test", "source in test", "one id twice"],
+)
+def test_what_would_be_dishonest_is_refused(
+    tmp_path: Path, videos: str, images: str, error: type[Exception], words: str | None
+) -> None:
+    (tmp_path / "videos.csv").write_text(HEADER + videos)
+    (tmp_path / "images.csv").write_text("path,identity,origin,license\n" + images)
+    if words is None:
+        assert [r.video_id for r in training_records(tmp_path / "videos.csv", tmp_path / "images.csv")] == ["p.png"]
+        with pytest.raises(error, match="no row has split 'train'"):
+            training_records(tmp_path / "videos.csv")
+        return
+    with pytest.raises(error, match=words):
+        training_records(tmp_path / "videos.csv", tmp_path / "images.csv")
+
+
+def test_a_fake_photograph_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "videos.csv").write_text(HEADER + "a,0.mp4,0,sa,,train,,\n")
+    (tmp_path / "images.csv").write_text("path,label\np.png,1\n")
+    with pytest.raises(ManifestError, match="labelled fake"):
+        training_records(tmp_path / "videos.csv", tmp_path / "images.csv")
+
+
+def test_data_are_counted_by_origin_and_terms(media: Path) -> None:
+    found = data_used(training_records(media / "videos.csv", media / "images.csv"))
+    assert [(d.role, d.origin, d.what, d.number, d.terms) for d in found] == [
+        ("train", "museum", "photographs", 1, "public domain"),
+        ("train", "studio", "videos", 2, "CC0"),
+        ("validation", "park", "videos", 1, "(not stated)"),
+    ]
+
+
+def test_a_trial_takes_a_handful(media: Path) -> None:
+    records = training_records(media / "videos.csv", media / "images.csv")
+    many = [*records[:1] * 20, *records[3:] * 20]
+    assert len(fewest(many)) == 14
+
+
+def test_one_command_from_footage_to_a_shippable_detector_and_no_stage_twice(
+    media: Path, tmp_path: Path, train_tool: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    arguments = [
+        str(media / "videos.csv"), str(media / "images.csv"), str(out), "--config", str(media / "toy.toml"),
+        "--workers", "1", "--smoke", "--set", "model.encoder.input_size=32",
+        "--set", "data.sampler.options.steps=2",
+    ]  # fmt: skip
+    assert train_tool.main(arguments) == 0
+    store = ClipStore(out / "store")
+    assert {video.record.video_id for video in store.videos} == {"a", "b", "c", "photo.png"}
+    photos = [clip for clip in store.clips if clip.video.record.video_id == "photo.png"]
+    assert [clip.num_faces for clip in photos] == [1]
+    card = read_card(out / "shipped")
+    assert card is not None
+    assert card.training.command.startswith("tools/train_default videos.csv images.csv OUT --smoke")
+    assert str(tmp_path) not in (out / "shipped" / "card.json").read_text()
+    before = {path.name: path.stat().st_mtime_ns for path in (out / "shipped").iterdir()}
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("a finished stage is not run again")
+
+    monkeypatch.setattr("vidfake.default.recipe.train_run", never)
+    monkeypatch.setattr(train_tool, "ship", never)
+    assert train_tool.main(arguments) == 0
+    assert {path.name: path.stat().st_mtime_ns for path in (out / "shipped").iterdir()} == before
+    assert train_tool.main([*arguments, "--set", "seed=5"]) == 2, "another recipe does not go into the same folder"
+    with pytest.raises(SystemExit):
+        train_tool.main([*arguments, "--into-package"])
+
+
+def test_a_run_that_died_before_its_first_state_starts_anew(
+    media: Path, tmp_path: Path, train_tool: ModuleType
+) -> None:
+    folder = tmp_path / "out" / "runs" / "toy_default"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text('name = "toy_default"\n')
+    arguments = [
+        str(media / "videos.csv"), str(media / "images.csv"), str(tmp_path / "out"), "--config",
+        str(media / "toy.toml"), "--workers", "1", "--smoke", "--set", "model.encoder.input_size=32",
+    ]  # fmt: skip
+    assert train_tool.main(arguments) == 0
+    assert (folder / "result.json").exists()
