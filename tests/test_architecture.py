@@ -37,6 +37,7 @@ HOMES = {
     "rich": ("vidfake/cli/", "vidfake/demo"),
     "typer": ("vidfake/cli/",),
     "jinja2": ("vidfake/report/",),
+    "optuna": ("vidfake/study/tpe.py",),
 }
 
 

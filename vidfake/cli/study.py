@@ -1,0 +1,249 @@
+"""`vidfake study run`, `status`, `table`: losses compared under one protocol, from clips to a table."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vidfake.cli.options import JsonOption, SetOption, WorkersOption, worker_count
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from vidfake.study.pace import StudyProgress
+
+SAY_SECONDS = 60.0  # how often a line is written where no bar can be drawn
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group."""
+    group = typer.Typer(
+        help="Loss studies: losses searched alike, chosen on validation, tested once.", no_args_is_help=True
+    )
+    app.add_typer(group, name="study")
+    _register_run(group)
+    _register_readers(group)
+
+
+def _register_run(group: typer.Typer) -> None:
+    @group.command("run")
+    def run(
+        study: Annotated[Path, typer.Argument(help="A study file (.toml): what is compared, and how.")],
+        out: Annotated[Path, typer.Option("--out", help="Folder of the results; run again to go on.")],
+        settings: SetOption = None,
+        workers: WorkersOption = 0,
+        only: Annotated[str, typer.Option("--only", help="Losses or arms, by commas; others another time.")] = "",
+        accept_change: Annotated[
+            bool,
+            typer.Option("--accept-change", help="Go on though clips, code or settings changed; marks the study."),
+        ] = False,
+        shard: Annotated[
+            str, typer.Option("--shard", help="i/n: every n-th arm from the i-th. torchrun sets it by itself.")
+        ] = "",
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be run and stop.")] = False,
+        as_json: JsonOption = False,
+    ) -> None:
+        """Make every run of a study that is not there yet: searches, then final runs under every seed.
+
+        A killed study goes on where it was; at most the runs in progress are lost.
+        """
+        from vidfake.cli import display
+        from vidfake.study.definition import load_study
+
+        definition = load_study(study, settings or [])
+        if dry_run:
+            _print_plan(definition, as_json=as_json)
+            return
+        from vidfake.study.run import run_study
+
+        with _bars() as (report, watch):
+            summary = run_study(
+                definition,
+                out,
+                workers=worker_count(workers),
+                only=tuple(name.strip() for name in only.split(",") if name.strip()),
+                accept_change=accept_change,
+                shard=_shard(shard),
+                report=report,
+                watch=watch,
+            )
+        if as_json:
+            display.print_json(
+                {
+                    "study": str(summary.folder),
+                    "hash": definition.hash,
+                    "made": summary.made,
+                    "runs": summary.runs,
+                    "failed": summary.failed,
+                    "excluded": summary.excluded,
+                    "crashed": list(summary.crashed),
+                }
+            )
+            return
+        display.say(
+            f"{summary.made} runs made now, {summary.runs} there, {summary.failed} failed; {summary.excluded} arms "
+            f"without runs. Results: vidfake study table {summary.folder}"
+        )
+        for key in summary.crashed:
+            display.say(f"crashed twice: {key}")
+
+
+def _register_readers(group: typer.Typer) -> None:
+    @group.command("status")
+    def status(
+        folder: Annotated[Path, typer.Argument(help="Folder of a study.")], as_json: JsonOption = False
+    ) -> None:
+        """What has been run, what failed, and what changed since the first run."""
+        from vidfake.cli import display
+        from vidfake.study.results import StudyFolder
+
+        found = StudyFolder(folder)
+        state = found.state()
+        rows: list[dict[str, object]] = []
+        for arm in state.arms:
+            search, final = (found.records(arm.task, arm.arm, phase) for phase in ("search", "final"))
+            rows.append(
+                {
+                    "task": arm.task,
+                    "arm": arm.arm,
+                    "trials": len(search),
+                    "failed_trials": sum(r.status != "ok" for r in search),
+                    "seeds": len(final),
+                    "failed_seeds": sum(r.status != "ok" for r in final),
+                }
+            )
+        exclusions = found.exclusions()
+        if as_json:
+            display.print_json(
+                {
+                    "hash": state.hash,
+                    "first_hash": state.first_hash,
+                    "changes": state.changes,
+                    "arms": rows,
+                    "excluded": [vars(e) for e in exclusions],
+                }
+            )
+            return
+        study = state.study
+        display.print_table(
+            f"Study '{study.name}': {study.trials} trials and {len(study.seeds)} seeds each",
+            ("task", "arm", "trials>", "failed>", "seeds>", "failed seeds>"),
+            [list(row.values()) for row in rows],
+        )
+        for e in exclusions:
+            display.say(f"{e.task} {e.arm}: {e.status.replace('_', ' ')}: {e.reason}")
+        for change in state.changes:
+            display.say(f"{change['what']} changed after the first run {', '.join(change['differing'])}".rstrip())
+
+    @group.command("table")
+    def table(
+        folder: Annotated[Path, typer.Argument(help="Folder of a study.")], as_json: JsonOption = False
+    ) -> None:
+        """Means over seeds: video-level AUC of every loss on every test."""
+        from vidfake.cli import display
+        from vidfake.study.results import StudyFolder
+        from vidfake.study.table import table_rows
+
+        found = StudyFolder(folder)
+        rows = table_rows(found)
+        if as_json:
+            for row in rows:
+                display.print_json(vars(row))
+            return
+        for task, test in dict.fromkeys((row.task, row.test) for row in rows):
+            display.print_table(
+                f"{task}, test '{test}': video-level AUC, mean and deviation over seeds",
+                ("arm", "video>", "±>", "frames averaged>", "frame>", "validation>", "seeds>", "trials>", "chosen"),
+                [
+                    [
+                        r.arm, display.number(r.mean), display.number(r.deviation), display.number(r.averaged),
+                        display.number(r.frame), display.number(r.validation), r.seeds,
+                        f"{r.trials - r.failed_trials}/{r.trials}", r.chosen,
+                    ]
+                    for r in rows
+                    if (r.task, r.test) == (task, test)
+                ],
+            )  # fmt: skip
+        if found.state().changes:
+            display.say("note: this study changed after its first run; see vidfake study status.")
+        display.say("* at an end of its search range. These are means only: no difference is tested here.")
+
+
+def _print_plan(definition: object, *, as_json: bool) -> None:
+    from vidfake.cli import display
+    from vidfake.config import to_dict, to_toml
+    from vidfake.study.definition import StudyDefinition
+
+    assert isinstance(definition, StudyDefinition)
+    if as_json:
+        display.print_json({"hash": definition.hash, "definition": to_dict(definition)})
+        return
+    variants = max(1, len(definition.variants))
+    arms = len(definition.loss_names()) * len(definition.tasks) * variants
+    each = definition.trials + len(definition.seeds)
+    display.say(to_toml(definition))
+    display.say(f"{arms} arms x ({definition.trials} trials + {len(definition.seeds)} seeds) = {arms * each} runs")
+    display.say(f"hash {definition.hash}")
+
+
+def _shard(text: str) -> tuple[int, int]:
+    from vidfake.data.prepare import parse_shard
+
+    if text:
+        return parse_shard(text)
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
+@contextmanager
+def _bars() -> Iterator[tuple[_Stages, Callable[[StudyProgress], None]]]:
+    """Bars of the preparation, and one of all runs with the time left; off a terminal a line a minute."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from vidfake.cli import display
+
+    said = time.monotonic()
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=display.stderr,
+        disable=not display.stderr.is_terminal,
+    ) as bars:
+        report = _Stages(bars)
+
+        def watch(now: StudyProgress) -> None:
+            nonlocal said
+            report("runs", now.done, now.total, note=_left(now))
+            if not display.stderr.is_terminal and time.monotonic() - said > SAY_SECONDS:
+                said = time.monotonic()
+                display.say(f"{now.done} of {now.total} runs, {_left(now)}")
+
+        yield report, watch
+
+
+class _Stages:
+    """``report(stage, done, total)`` on one set of bars."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, stage: str, done: int, total: int | None = None, *, note: str = "") -> None:
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bars.add_task(stage, total=total, note=note)
+        self._bars.update(self._tasks[stage], completed=done, total=total, note=note)
+
+
+def _left(now: StudyProgress) -> str:
+    failed = f"{now.failed} failed, " if now.failed else ""
+    if now.seconds_left is None:
+        return f"{failed}time left not known yet"
+    minutes = now.seconds_left / 60
+    return f"{failed}about {minutes:.0f} min left" if minutes >= 1 else f"{failed}under a minute left"

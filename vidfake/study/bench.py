@@ -1,0 +1,208 @@
+"""What a worker holds while it makes runs: clips of training and validation, batch plans, a teacher. No test."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vidfake.data.items import IntArray
+from vidfake.errors import ProtocolError, StorageError, VidfakeError
+from vidfake.seeding import generator
+from vidfake.settings import LossSettings, RunConfig
+from vidfake.study.arms import Arm
+from vidfake.study.clips import HELD_OUT, IN_DOMAIN, TRAINING
+from vidfake.study.definition import StudyDefinition
+from vidfake.study.fit import PlanCache, embedded, fit_run
+from vidfake.study.results import Cost, Phase, RunRecord, StudyFolder
+from vidfake.study.sets import TensorSet, open_set
+from vidfake.study.space import bounds_at, settings_at
+
+TEACHER = "softmax"
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What every record of this session carries."""
+
+    study: str
+    study_hash: str
+    basis: str
+    code_version: str
+    store_fingerprint: str
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BenchPlan:
+    """What a search may know: the study without its tests and stores, and the folders of its own clips."""
+
+    study: StudyDefinition
+    folders: dict[str, Path]
+    out: Path
+    stamp: Stamp
+
+    @staticmethod
+    def of(study: StudyDefinition, folders: dict[str, Path], out: Path, stamp: Stamp) -> BenchPlan:
+        """The plan, with every path to other clips taken out of the study."""
+        if set(folders) - {TRAINING, IN_DOMAIN, HELD_OUT}:
+            raise ProtocolError(
+                f"a search was to be given {sorted(folders)}; it takes training and validation only."
+            )
+        known = replace(study, tests=(), primary_test="", data=replace(study.data, store="", encoder_checkpoint=""))
+        return BenchPlan(known, folders, out, stamp)
+
+
+class Bench:
+    """A plan opened in a worker; runs share its clips, batch plans and teachers."""
+
+    def __init__(self, plan: BenchPlan) -> None:
+        self.plan, self.study = plan, plan.study
+        self.plans = PlanCache()
+        self.results = StudyFolder(plan.out)
+        self._teachers: dict[tuple[str, str], Tensor] = {}
+
+    @cached_property
+    def training(self) -> TensorSet:
+        """Clips that are trained on."""
+        return open_set(self.plan.folders[TRAINING])
+
+    @cached_property
+    def validation(self) -> dict[str, TensorSet]:
+        """``in_domain`` and, where the study has it, ``held_out``."""
+        return {name: open_set(path) for name, path in self.plan.folders.items() if name != TRAINING}
+
+    @cached_property
+    def reference(self) -> IntArray:
+        """Training clips behind prototypes, probe and neighbours: all classes alike, in ascending order."""
+        classes = self.training.table.class_labels
+        rng = generator(self.study.data.split_seed, "reference")
+        names = np.unique(classes)
+        fakes = max(1, len(names) - 1)
+        most = self.study.reference_clips // 2
+        chosen: list[int] = []
+        for name in names:
+            places = np.flatnonzero(classes == name)
+            chosen += rng.permutation(places)[: most if name == 0 else max(1, most // fakes)].tolist()
+        return np.array(sorted(chosen), dtype=np.int64)
+
+    def teacher(self, arm: Arm, base: RunConfig) -> Tensor | None:
+        """(N, E) embeddings of all training clips by a cross-entropy run of the study's own settings and search
+        seed, for losses that distil a teacher; None for the others."""
+        if not arm.needs_teacher:
+            return None
+        key = (arm.task, arm.variant)
+        if key not in self._teachers:
+            config = replace(
+                base, loss=LossSettings(name=TEACHER, task=arm.task), seed=self.study.search_seed
+            )  # fmt: skip
+            fitted = fit_run(
+                config,
+                self.training,
+                num_classes=arm.num_classes,
+                steps=self.study.steps,
+                evaluate=lambda detector, loss: embedded(detector, self.training)[0],
+                plans=self.plans,
+            )
+            self._teachers[key] = fitted.evaluated
+        return self._teachers[key]
+
+
+_OPEN: dict[str, Any] = {}  # a worker process opens its clips once
+
+
+def opened(plan: BenchPlan) -> Bench:
+    """The bench of a plan, the same for every job of this process."""
+    key = f"{plan.out}|{sorted(plan.folders.items())}|{plan.stamp.study_hash}"
+    if key not in _OPEN:
+        _OPEN.clear()
+        _OPEN[key] = Bench(plan)
+    found: Bench = _OPEN[key]
+    return found
+
+
+def one_thread() -> None:
+    """Start of a worker: one thread each, since the other processors have workers of their own."""
+    torch.set_num_threads(1)
+
+
+def new_record(
+    bench: Bench, arm: Arm, phase: Phase, *, trial: int | None, seed: int, point: list[float]
+) -> RunRecord:
+    """A record of a run that has not been made yet (`failed`, to be replaced by what comes of it)."""
+    stamp = bench.plan.stamp
+    number = trial if phase == "search" else seed
+    return RunRecord(
+        key=f"{arm.task}/{arm.name}/{phase}/{number}",
+        study=stamp.study,
+        study_hash=stamp.study_hash,
+        basis=stamp.basis,
+        code_version=stamp.code_version,
+        store_fingerprint=stamp.store_fingerprint,
+        task=arm.task,
+        arm=arm.name,
+        expression=arm.expression,
+        phase=phase,
+        trial=trial,
+        seed=seed,
+        num_classes=arm.num_classes,
+        status="failed",
+        reason="not run",
+        point=point,
+        hyperparameters=settings_at(arm.dimensions, point),
+        at_bound=bounds_at(arm.dimensions, point),
+        marks=list(stamp.marks),
+    )
+
+
+def attempt(bench: Bench, record: RunRecord, make: Callable[[], RunRecord]) -> RunRecord:
+    """Make a run and write its record. Whatever goes wrong with the run itself is a failed record with its reason.
+
+    Raises StorageError (a full disk) and ProtocolError, which concern every run.
+    """
+    number = record.trial if record.phase == "search" else record.seed
+    assert number is not None
+    folder = bench.results.run_folder(record.task, record.arm, record.phase)
+    attempts = _begin(folder / f".{number:03d}.started")
+    start = time.perf_counter()
+    try:
+        made = make()
+    except (StorageError, ProtocolError):
+        raise
+    except VidfakeError as error:
+        made = replace(record, status="failed", reason=f"{type(error).__name__}: {error}")
+    except Exception as error:  # a defect in one loss must not end the other 3,000 runs; it is in the record
+        made = replace(record, status="failed", reason=f"unexpected {type(error).__name__}: {error}")
+    cost = replace(
+        made.cost, seconds=time.perf_counter() - start, peak_rss_mib=peak_rss_mib(), attempts=attempts
+    )  # fmt: skip
+    made = replace(made, cost=Cost(**vars(cost)))
+    bench.results.write_record(made)
+    (folder / f".{number:03d}.started").unlink(missing_ok=True)
+    return made
+
+
+def _begin(marker: Path) -> int:
+    """Count this attempt in a file that a finished run removes; one left behind is a run that was killed."""
+    try:
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        before = int(marker.read_text("ascii") or 0) if marker.exists() else 0
+        marker.write_text(str(before + 1), "ascii")
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{marker}: cannot be written ({error}). Free some space and run again.") from error
+    return before + 1
+
+
+def peak_rss_mib() -> float:
+    """Largest memory of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 1024), 1)

@@ -1,0 +1,130 @@
+"""The clips of a study as sets of features on disk: training and validation now, tests when they are asked for."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vidfake.data.clips import ClipDataset
+from vidfake.data.features import Encode, cache_key, cached_features
+from vidfake.data.store import ClipStore
+from vidfake.errors import ConfigError, StorageError
+from vidfake.files import sha256_file
+from vidfake.study.changes import fingerprint
+from vidfake.study.clips import StudyClips, open_clips, study_encoder
+from vidfake.study.definition import StudyDefinition
+from vidfake.study.sets import TensorSet, counts, pack
+
+Report = Callable[[str, int, int | None], None]
+
+
+@dataclass(frozen=True)
+class Sets:
+    """Folders of packed sets, and how many clips and videos of each class they hold."""
+
+    folders: dict[str, Path]
+    clips: dict[str, dict[str, int]]
+    videos: dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True)
+class Material:
+    """Training and validation, packed; `open_tests` packs the tests. `stores` are paths that search never opens."""
+
+    class_names: tuple[str, ...]
+    folders: dict[str, Path]
+    clips: dict[str, dict[str, int]]
+    videos: dict[str, dict[str, int]]
+    fingerprint: str
+    stores: tuple[str, ...]
+    notes: tuple[str, ...]
+    open_tests: Callable[[Report], Sets]
+
+
+def cached_material(study: StudyDefinition, out: Path, report: Report) -> Material:
+    """Features of every training and validation clip by the frozen encoder, computed once per study folder.
+
+    Raises ConfigError for data that cannot make a study, StorageError where the disk is too small.
+    """
+    if not study.tests:
+        raise ConfigError("the study names no test. Add one: [[tests]] with name, split and makers.")
+    clips = open_clips(study)
+    encode, facts = study_encoder(study, clips.config)
+    packer = _Packer(study, out, encode, facts, report)
+    sets = packer.pack(clips.datasets(), out / "sets")
+    stores = {"study": study.data.store, **{f"test {t.name}": t.store for t in study.tests if t.store}}
+    known = {role: ClipStore(path).content_hash for role, path in stores.items()}
+    return Material(
+        class_names=clips.class_names,
+        folders=sets.folders,
+        clips=sets.clips,
+        videos=sets.videos,
+        fingerprint=fingerprint(known, facts),
+        stores=tuple(stores.values()),
+        notes=_notes(study),
+        open_tests=lambda report: _tests(study, clips, packer, out),
+    )
+
+
+def _notes(study: StudyDefinition) -> tuple[str, ...]:
+    notes = [
+        "Cached mode: the encoder is frozen; aggregator, embedding and loss are trained on its features, without "
+        "augmentation. Differences between losses that come from training the encoder cannot show here."
+    ]
+    if study.data.encoder_checkpoint:
+        digest = sha256_file(Path(study.data.encoder_checkpoint) / "model.safetensors")[:12]
+        notes.append(f"Features are of the encoder of a trained detector ({digest}).")
+    return tuple(notes)
+
+
+def _tests(study: StudyDefinition, clips: StudyClips, packer: _Packer, out: Path) -> Sets:
+    from vidfake.study.tests_data import open_tests  # not before every search is done
+
+    return packer.pack(open_tests(study, clips), out / "tests")
+
+
+@dataclass(frozen=True)
+class _Packer:
+    study: StudyDefinition
+    out: Path
+    encode: Encode
+    facts: dict[str, Any]
+    report: Report
+
+    def pack(self, datasets: dict[str, ClipDataset], folder: Path) -> Sets:
+        packed = {name: self._pack(name, dataset, folder / name) for name, dataset in datasets.items()}
+        return Sets(
+            folders={name: found.folder for name, found in packed.items()},
+            clips={name: counts(found.class_labels, found.class_names) for name, found in packed.items()},
+            videos={name: _videos(found) for name, found in packed.items()},
+        )
+
+    def _pack(self, name: str, dataset: ClipDataset, folder: Path) -> TensorSet:
+        found = cached_features(
+            self.out / "features",
+            dataset,
+            self.encode,
+            encoder=self.facts,
+            dtype="float32",
+            progress=lambda stage, done, total: self.report(f"features of {name}", done, total),
+        )
+        needed = len(dataset) * dataset.num_frames * found.cache.dim * 4
+        free = shutil.disk_usage(self.out).free
+        if free < needed:
+            raise StorageError(
+                f"{self.out}: {free / 1e9:.1f} GB are free and the clips of '{name}' take {needed / 1e9:.1f} GB. "
+                "Choose another folder, or fewer clips (data.max_clips_per_video)."
+            )
+        self.report(f"packing {name}", 0, None)
+        return pack(folder, found, cache_key(dataset, self.facts, "float32"))
+
+
+def _videos(found: TensorSet) -> dict[str, int]:
+    """Videos per class."""
+    first: dict[str, int] = {}
+    for video, label in zip(found.texts["video_ids"], found.table.class_labels.tolist(), strict=True):
+        first.setdefault(video, label)
+    return counts(list(first.values()), found.class_names)
