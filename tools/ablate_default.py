@@ -30,6 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--config", type=Path, default=CONFIG, help="the base of all variants")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--store", type=Path, help="a finished clip store of these rows, so that none is made")
     parser.add_argument("--smoke", action="store_true", help="a few videos, to try the machinery")
     parser.add_argument("--workers", type=int, default=0, help="of prepare; 0: one per processor")
     given = parser.parse_args(arguments)
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
         records = written(fewest(records) if given.smoke else records, given.out / "training.csv")
         with display.progress() as report:
             rows = ablate(
-                records, variants, base, given.out, steps=given.steps, seeds=given.seeds or [0],
+                records, variants, base, given.out, steps=given.steps, seeds=given.seeds or [0], store=given.store,
                 workers=worker_count(given.workers), report=report,
             )  # fmt: skip
         write_text(given.out / "ablation.md", markdown(rows))

@@ -72,6 +72,25 @@ def test_every_variant_has_the_same_budget_and_is_measured_on_validation(
         ablate(records, VARIANTS, base, tmp_path, steps=7)
 
 
+def test_a_ready_store_serves_the_variants_that_extract_alike(
+    base: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = write_toy_store(tmp_path / "ready")
+    made: list[Path] = []
+
+    def prepared(records: object, store: Path, *_: object, **__: object) -> None:
+        made.append(store)
+        raise RuntimeError("stop here")
+
+    monkeypatch.setattr("vidfake.default.ablation.prepared", prepared)
+    monkeypatch.setattr("vidfake.default.ablation._train", lambda config, *_: made.append(Path(config.data.store)))
+    variants = [VARIANTS[0], Variant("other", changes=("extract.margin=1.5",))]
+    with pytest.raises(RuntimeError, match="stop here"):
+        ablate([], variants, base, tmp_path / "out", steps=2, store=store)
+    assert made[0] == store
+    assert made[1].parent == tmp_path / "out" / "stores"
+
+
 def test_a_wrong_variant_stops_before_anything_is_trained(base: dict[str, Any], tmp_path: Path) -> None:
     wrong = [*VARIANTS, Variant("odd", changes=("model.embeding_dim=3",))]
     with pytest.raises(ConfigError, match="embeding_dim"):
@@ -113,3 +132,29 @@ def test_variants_keep_their_order(tmp_path: Path) -> None:
     path = tmp_path / "variants.toml"
     path.write_text('[z]\nabout = "first"\n[a]\nset = ["seed=3"]\n')
     assert read_variants(path) == [Variant("z", "first"), Variant("a", "", ("seed=3",))]
+
+
+def test_the_listed_ablation_can_be_made(tmp_path: Path) -> None:
+    """Every variant is a config whose parts are registered, and none changes what validation is made of."""
+    from vidfake.config import read_toml
+    from vidfake.data.samplers import SAMPLERS
+    from vidfake.losses import LOSSES
+    from vidfake.models import AGGREGATORS, ENCODERS
+    from vidfake.synth import MAKERS
+
+    root = Path(__file__).resolve().parents[2]
+    base = read_toml(root / "configs" / "default_detector.toml")
+    variants = read_variants(root / "tools" / "default_ablation.toml")
+    configs = [variant_config(base, variant, seed=0, steps=3, out=tmp_path) for variant in variants]
+    for config in configs:
+        assert config.model.encoder.name in ENCODERS.names()
+        assert config.model.aggregator.name in AGGREGATORS.names()
+        assert config.data.sampler.name in SAMPLERS.names()
+        assert config.loss.name in LOSSES.names()
+        assert set(config.data.makers) <= set(MAKERS.names())
+        assert config.data.validation_makers == configs[0].data.validation_makers
+        assert not set(config.data.makers) & set(config.data.validation_makers)
+    assert variants[0] == Variant("baseline", "the recipe as it stands")
+    assert len({str(config) for config in configs}) == len(configs), "a variant that changes nothing"
+    left_out = {v.name.removeprefix("without_") for v in variants if v.name.startswith("without_")}
+    assert left_out == set(configs[0].data.makers), "each maker is left out once"

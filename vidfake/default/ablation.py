@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from vidfake.config import apply_override, from_dict, parse_override, read_toml, to_dict
+from vidfake.data.store import ClipStore
 from vidfake.default.recipe import prepared, trained
 from vidfake.errors import ConfigError, UndefinedMetricError, UsageError
 from vidfake.files import sha256_json, write_json
@@ -111,24 +112,34 @@ def ablate(
     *,
     steps: int,
     seeds: Sequence[int] = (0,),
+    store: Path | None = None,
     workers: int = 1,
     report: Report | None = None,
 ) -> list[Row]:
     """Train every variant with every seed and measure it on validation. Finished runs are not made again.
 
+    A finished clip `store` of the same records is taken by the variants that extract as it was made.
     Raises UsageError for no steps, and ConfigError for a variant that cannot be, before anything is trained.
     """
     if steps < 1:
         raise UsageError(f"steps is {steps}; it takes 1 or more.")
     plan = [
-        (variant, seed, variant_config(base, variant, seed=seed, steps=steps, out=out))
+        (variant, seed, _on(store, variant_config(base, variant, seed=seed, steps=steps, out=out)))
         for seed in seeds
         for variant in variants
     ]
     for _, _, config in plan:
-        prepared(records, Path(config.data.store), config.extract, workers=workers, report=report)
+        if config.data.store != str(store):
+            prepared(records, Path(config.data.store), config.extract, workers=workers, report=report)
         _train(config, records, report)
     return [_row(variant, seed, config, plan, steps) for variant, seed, config in plan]
+
+
+def _on(store: Path | None, config: RunConfig) -> RunConfig:
+    """The config on the ready `store`, if that was made with its extraction."""
+    if store is None or ClipStore(store).settings != config.extract:
+        return config
+    return replace(config, data=replace(config.data, store=str(store)))
 
 
 def _train(config: RunConfig, records: Sequence[VideoRecord], report: Report | None) -> None:

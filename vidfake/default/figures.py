@@ -45,11 +45,11 @@ def add_figures(card: ModelCard, reports: list[Path]) -> ModelCard:
 
 
 def without_folders(command: str) -> str:
-    """A command with every absolute path cut to its last part: a card is published, a machine's folders are not."""
+    """A command with every path cut to its last part: a card is published, a machine's folders are not."""
     words = []
     for word in shlex.split(command):
         name, equals, path = word.rpartition("=")
-        words.append(f"{name}{equals}{Path(path).name}" if Path(path).is_absolute() else word)
+        words.append(f"{name}{equals}{Path(path).name}" if "/" in path else word)
     return shlex.join(words)
 
 
