@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,6 @@ def test_the_listed_ablation_can_be_made(tmp_path: Path) -> None:
         assert config.data.validation_makers == configs[0].data.validation_makers
         assert not set(config.data.makers) & set(config.data.validation_makers)
     assert variants[0] == Variant("baseline", "the recipe as it stands")
-    assert len({str(config) for config in configs}) == len(configs), "a variant that changes nothing"
+    assert len({str(replace(config, name="")) for config in configs}) == len(configs), "one changes nothing"
     left_out = {v.name.removeprefix("without_") for v in variants if v.name.startswith("without_")}
     assert left_out == set(configs[0].data.makers), "each maker is left out once"
