@@ -254,3 +254,25 @@ def test_a_frame_of_another_size_is_brought_to_the_first_ones() -> None:
     frame = av.VideoFrame.from_ndarray(np.full((60, 80, 3), 77, np.uint8), "rgb24").reformat(format="yuv420p")
     assert converter.rgb(frame, max_side=None, region=None).shape == (120, 160, 3)
     assert converter.rgb(frame, max_side=None, region=Region(100, 50, 60, 70)).shape == (70, 60, 3)
+
+
+@pytest.mark.parametrize("pixel_format", SUBSAMPLING)
+@pytest.mark.parametrize("max_side", [None, 320, 290, 257, 150, 33])
+def test_planar_conversion_gives_what_packed_conversion_gives(pixel_format: str, max_side: int | None) -> None:
+    """Pixels are taken from swscale as planes, which is quicker: the values are those of its packed RGB."""
+    import vidfake.video.pixels as module
+
+    rng = np.random.default_rng(0)
+    frame = av.VideoFrame(322, 242, pixel_format)
+    bits = SUBSAMPLING[pixel_format][2]
+    for plane in frame.planes:
+        kind = np.uint8 if bits == 8 else np.uint16
+        plane.update(rng.integers(0, 2**bits, plane.buffer_size // np.dtype(kind).itemsize, dtype=kind).tobytes())
+    converter = PixelConverter(size=(322, 242), orientation=Orientation(), codec="h264")
+    found = converter.rgb(frame, max_side=max_side, region=None)
+    packed = av.video.reformatter.VideoReformatter().reformat(
+        frame, width=found.shape[1], height=found.shape[0], format="rgb24",
+        src_colorspace=av.video.reformatter.Colorspace.ITU601, src_color_range=av.video.reformatter.ColorRange.MPEG,
+        dst_color_range=av.video.reformatter.ColorRange.JPEG, interpolation=module._INTERPOLATION,
+    )  # fmt: skip
+    np.testing.assert_array_equal(found, packed.to_ndarray())

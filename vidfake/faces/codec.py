@@ -24,7 +24,7 @@ def encode_crop(rgb: ByteArray, *, quality: int) -> bytes:
     """
     import cv2
 
-    bgr = np.ascontiguousarray(rgb[:, :, ::-1])
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     if quality == 0:
         suffix, options = ".png", [cv2.IMWRITE_PNG_COMPRESSION, 3]
     else:
@@ -53,7 +53,7 @@ def decode_crop(data: bytes) -> ByteArray:
     bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if bgr is None:
         raise _damaged(data)
-    return np.ascontiguousarray(bgr[:, :, ::-1])
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
 def picture_size(data: bytes) -> tuple[int, int]:

@@ -48,9 +48,11 @@ class YuNet:
 
     def detect(self, rgb: ByteArray) -> list[Face]:
         """Faces of one (H, W, 3) uint8 RGB picture, in its pixels."""
+        import cv2
+
         height, width = rgb.shape[:2]
         self._net.setInputSize((width, height))
-        rows = self._net.detect(np.ascontiguousarray(rgb[:, :, ::-1]))[1]
+        rows = self._net.detect(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))[1]
         return [] if rows is None else [face for row in rows if (face := _face(row)) is not None]
 
 

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from vidfake.models.pixels import IMAGENET_MEAN, IMAGENET_STD, PixelInput, check_frames
 from vidfake.registry import Registry
 
-# Frames that go through an encoder at once when no gradient is kept: bounds the memory of long inputs.
-INFERENCE_FRAMES = {"cpu": 16}
+# Frames that go through an encoder at once when no gradient is kept: bounds the memory of long inputs. On a CPU so
+# few that a layer's output is still in the cache when the next layer reads it.
+INFERENCE_FRAMES = {"cpu": 4}
 INFERENCE_FRAMES_ELSEWHERE = 256
 
 

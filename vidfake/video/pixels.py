@@ -137,10 +137,23 @@ class PixelConverter:
         if rule.matrix is not None and not frame.format.is_rgb:
             options["src_colorspace"] = rule.matrix
             options["src_color_range"] = ColorRange.JPEG if rule.full_range else ColorRange.MPEG
+        # swscale writes planes several times as fast as packed pixels
+        planar = rule.matrix is not None and _same_in_planes(frame, size)
         key = (frame.format.name, frame.width, frame.height, size)
         converted = self._reformat(
-            key, frame, size, "rgb24", dst_color_range=ColorRange.JPEG, interpolation=_INTERPOLATION, **options
+            key,
+            frame,
+            size,
+            "gbrp" if planar else "rgb24",
+            dst_color_range=ColorRange.JPEG,
+            interpolation=_INTERPOLATION,
+            **options,
         )
+        if planar:
+            joined: ByteArray = np.empty((size[1], size[0], 3), np.uint8)
+            for channel, plane in enumerate((2, 0, 1)):  # stored as green, blue, red
+                joined[:, :, channel] = _plane(converted, plane, 1, 1)
+            return joined
         rgb = _plane(converted, 0, 3, 1).reshape(size[1], size[0], 3)
         return rgb.copy() if converted is frame else rgb  # swscale had nothing to do: these are the frame's own
 
@@ -205,6 +218,12 @@ def _whole_chroma(frame: VideoFrame) -> bool:
     """True when the size is a multiple of the chroma steps; swscale stretches the chroma of others to fit."""
     across, down = _chroma_steps(frame)
     return frame.width % across == 0 and frame.height % down == 0
+
+
+def _same_in_planes(frame: VideoFrame, size: tuple[int, int]) -> bool:
+    """True where swscale gives the same values in planes as in packed pixels: not where it mixes just two rows."""
+    unscaled = size == (frame.width, frame.height)
+    return _whole_chroma(frame) and (unscaled or frame.height >= 1.25 * size[1])
 
 
 def _plane(frame: VideoFrame, index: int, samples: int, sample_bytes: int) -> npt.NDArray[Any]:
