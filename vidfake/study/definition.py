@@ -61,6 +61,7 @@ class StudyData:
     makers: tuple[str, ...] = ()
     validation_held_out: tuple[str, ...] = ()
     max_clips_per_video: int = 0  # evenly spread over the video; 0 takes all
+    feature_dim: int = 0  # main axes of the features (PCA of training frames) in place of all channels; 0 is off
     encoder_checkpoint: str = ""  # features of a trained detector's encoder, in place of config.model.encoder
 
 
@@ -127,6 +128,8 @@ class StudyDefinition:
             not self.primary_test or self.primary_test in known,
             f"primary_test is '{self.primary_test}', but the tests are {known}",
         )
+        taken = sorted({"training", "in_domain", "held_out"} & set(known))
+        _check(not taken, f"a test is named {taken}, as the study's own sets are; choose another name")
         for name in (*known, *(v.name for v in self.variants)):
             plain = bool(name) and all(c.isalnum() or c in "-_" for c in name)
             _check(plain, f"'{name}' names a file; use letters, digits, - and _")

@@ -16,6 +16,7 @@ from vidfake.files import sha256_file
 from vidfake.study.changes import fingerprint
 from vidfake.study.clips import StudyClips, open_clips, study_encoder
 from vidfake.study.definition import StudyDefinition
+from vidfake.study.projection import Projection, fit_projection
 from vidfake.study.sets import TensorSet, counts, pack
 
 Report = Callable[[str, int, int | None], None]
@@ -64,16 +65,21 @@ def cached_material(study: StudyDefinition, out: Path, report: Report) -> Materi
         videos=sets.videos,
         fingerprint=fingerprint(known, facts),
         stores=tuple(stores.values()),
-        notes=_notes(study),
+        notes=_notes(study, packer.projection),
         open_tests=lambda report: _tests(study, clips, packer, out),
     )
 
 
-def _notes(study: StudyDefinition) -> tuple[str, ...]:
+def _notes(study: StudyDefinition, projection: Projection | None) -> tuple[str, ...]:
     notes = [
         "Cached mode: the encoder is frozen; aggregator, embedding and loss are trained on its features, without "
         "augmentation. Differences between losses that come from training the encoder cannot show here."
     ]
+    if projection is not None:
+        notes.append(
+            f"Features are projected on their {projection.axes.shape[1]} main axes, fitted on training frames; these "
+            f"hold {100 * projection.share:.1f} % of the variance."
+        )
     if study.data.encoder_checkpoint:
         digest = sha256_file(Path(study.data.encoder_checkpoint) / "model.safetensors")[:12]
         notes.append(f"Features are of the encoder of a trained detector ({digest}).")
@@ -86,13 +92,14 @@ def _tests(study: StudyDefinition, clips: StudyClips, packer: _Packer, out: Path
     return packer.pack(open_tests(study, clips), out / "tests")
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Packer:
     study: StudyDefinition
     out: Path
     encode: Encode
     facts: dict[str, Any]
     report: Report
+    projection: Projection | None = None  # fitted on the first set, which is training
 
     def pack(self, datasets: dict[str, ClipDataset], folder: Path) -> Sets:
         packed = {name: self._pack(name, dataset, folder / name) for name, dataset in datasets.items()}
@@ -111,6 +118,8 @@ class _Packer:
             dtype="float32",
             progress=lambda stage, done, total: self.report(f"features of {name}", done, total),
         )
+        if self.study.data.feature_dim and self.projection is None:
+            self.projection = fit_projection(found, self.study.data.feature_dim)
         needed = len(dataset) * dataset.num_frames * found.cache.dim * 4
         free = shutil.disk_usage(self.out).free
         if free < needed:
@@ -119,7 +128,7 @@ class _Packer:
                 "Choose another folder, or fewer clips (data.max_clips_per_video)."
             )
         self.report(f"packing {name}", 0, None)
-        return pack(folder, found, cache_key(dataset, self.facts, "float32"))
+        return pack(folder, found, cache_key(dataset, self.facts, "float32"), self.projection)
 
 
 def _videos(found: TensorSet) -> dict[str, int]:

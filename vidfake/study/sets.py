@@ -27,6 +27,7 @@ from vidfake.inference.predict import predict
 from vidfake.inference.scorer import BatchScores, Scorer
 from vidfake.losses.readout import build_readout
 from vidfake.scores import ScoreTable
+from vidfake.study.projection import Projection
 
 META_FILE, FEATURES_FILE, COLUMNS_FILE, TEMPLATE_FILE = "set.json", "features.npy", "columns.npz", "template.jsonl"
 _TEXTS = ("video_ids", "source_ids", "datasets", "compressions")
@@ -136,14 +137,17 @@ def template_of(dataset: ClipDataset, batches: Iterator[ClipBatch] | None = None
     return Template(predict(_Places(), dataset, batches))
 
 
-def pack(folder: Path, dataset: FeatureDataset, key: Mapping[str, Any]) -> TensorSet:
-    """Write the set of a dataset with cached features, unless it is there, and open it.
+def pack(
+    folder: Path, dataset: FeatureDataset, key: Mapping[str, Any], projection: Projection | None = None
+) -> TensorSet:
+    """Write the set of a dataset with cached features, projected if asked, unless it is there, and open it.
 
     `key` is what the features depend on (`data.features.cache_key`); with the labels it decides the folder's name.
     """
     clips = dataset.dataset
     facts = {
         **key,
+        "projection": None if projection is None else projection.digest,
         "classes": list(clips.class_names),
         "items": [[item.video_id, item.clip_index, item.class_label] for item in clips.items],
         "records": [[r.video_id, r.label, r.source_id, r.pair_id, r.identity] for r in clips.records.values()],
@@ -151,7 +155,7 @@ def pack(folder: Path, dataset: FeatureDataset, key: Mapping[str, Any]) -> Tenso
     digest = sha256_json(facts)
     path = folder / digest[:16]
     if not (path / META_FILE).exists():
-        _write(path, dataset, digest)
+        _write(path, dataset, digest, projection)
     return open_set(path)
 
 
@@ -163,16 +167,18 @@ def open_set(folder: Path) -> TensorSet:
         raise StoreError(f"{folder}: damaged ({error}). Remove it; the study packs its clips again.") from error
 
 
-def _write(path: Path, dataset: FeatureDataset, digest: str) -> None:
+def _write(path: Path, dataset: FeatureDataset, digest: str, projection: Projection | None) -> None:
     loader = _in_order(dataset)
     length = max(dataset.dataset.num_frames, 1)
     with atomic_writer(path / FEATURES_FILE) as handle:
-        header = {"descr": "<f4", "fortran_order": False, "shape": (len(dataset), length, dataset.cache.dim)}
+        width = dataset.cache.dim if projection is None else projection.axes.shape[1]
+        header = {"descr": "<f4", "fortran_order": False, "shape": (len(dataset), length, width)}
         np.lib.format.write_array_header_1_0(handle, header)
         parts = []
         for batch in loader:
             assert batch.features is not None
-            handle.write(batch.features.numpy().astype("<f4").tobytes())
+            values = batch.features.numpy() if projection is None else projection(batch.features.numpy())
+            handle.write(values.astype("<f4").tobytes())
             parts.append(replace(batch, features=batch.features[:, :, :1].clone()))  # the rest is on disk now
     columns: dict[str, npt.NDArray[Any]] = {
         "mask": torch.cat([p.mask for p in parts]).numpy(),
