@@ -107,7 +107,7 @@ class _Conversation:
             try:
                 message, seconds = self._child.receive(max(patience, 0.0))
                 waited += seconds
-                if message is None:
+                if message is None or waited > limits.max_seconds:
                     self._fail(self._why_silent(waited))
                 result = self._take(message, on_clip)
             except WireError as error:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,11 +103,12 @@ class Child:
     def receive(self, patience_seconds: float) -> tuple[Message | None, float]:
         """(message, seconds waited); None where none came in time, or the process is gone. Raises WireError.
 
-        Time is counted in ticks of this loop, so that a process which was stopped for an hour and goes on finds
-        no clock run out.
+        Time is counted in ticks of this loop, each as long as it is meant to be at most, so that a process which
+        was stopped for an hour and goes on finds no clock run out.
         """
         waited = 0.0
         while True:
+            start = time.monotonic()
             try:
                 message = self._messages.get(timeout=_TICK_SECONDS)
             except queue.Empty:
@@ -114,6 +116,7 @@ class Child:
                 if waited >= patience_seconds:
                     return None, waited
                 continue
+            waited += min(_TICK_SECONDS, time.monotonic() - start)
             if isinstance(message, WireError):
                 raise message
             return message, waited
@@ -141,7 +144,7 @@ class Child:
     def kill(self) -> None:
         """End the process now. May be called again."""
         self._stopped = True
-        self._process.kill()
+        self._kill_group()
         self._release()
 
     def close(self) -> None:
@@ -167,9 +170,17 @@ class Child:
             with contextlib.suppress(OSError):
                 stream.close()
 
+    def _kill_group(self) -> None:
+        """The process, and whatever it may have started where no filter kept it from that."""
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(OSError):  # gone already
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
+
     def _release(self) -> None:
         self._process.wait()
-        while self._reader.is_alive():
+        end = time.monotonic() + _STOP_SECONDS
+        while self._reader.is_alive() and time.monotonic() < end:
             with contextlib.suppress(queue.Empty):
                 self._messages.get(timeout=0.01)
         for stream in (self._process.stdin, self._process.stdout):

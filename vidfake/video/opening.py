@@ -179,6 +179,8 @@ def has_media_without_index(path: Path | str) -> bool:
     found, position = set(), 0
     with open(path, "rb") as handle:
         for _ in range(256):
+            if position >= size:  # a box may claim more than any file can have
+                break
             handle.seek(position)
             head = handle.read(16)
             if len(head) < 8 or not head[4:8].isalnum():
