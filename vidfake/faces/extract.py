@@ -37,8 +37,9 @@ class ExtractionResult:
     smoothed, in order of `track_id`. `shot_starts_seconds` has one entry per shot, the first frame's included.
     `num_detections` counts the frames that were searched for faces; `max_frames_held` is the most decoded frames
     that were kept at a time for clips. `timings` is in seconds of wall clock per stage: open, decode, shots,
-    convert, detect, track, align, codec, quality. `limits_hit` names the caps that bit, each also a warning in
-    words: ``duration``, ``frames``, ``frame_rate``, ``streams``, ``faces``.
+    convert, detect, track, align, codec, quality; decode is the wait for pictures, which are decoded a few ahead on
+    threads of their own unless there is to be one thread. `limits_hit` names the caps that bit, each also a warning
+    in words: ``duration``, ``frames``, ``frame_rate``, ``streams``, ``faces``.
     """
 
     info: VideoInfo
@@ -98,7 +99,9 @@ def extract_clips(
         )
         one_pass = _Pass(settings, detector, clips, stopwatch, whole=whole, region=region)
         watch = LimitWatch(limits)
-        for frame in admitted(_timed(reader.frames(), stopwatch), reader, limits, watch, on_frame):
+        # with one thread for a video, as in `prepare`, the other cores have videos of their own
+        frames = _timed(reader.frames(ahead=threads != 1), stopwatch)
+        for frame in admitted(frames, reader, limits, watch, on_frame):
             one_pass.visit(frame)
         one_pass.finish()
         with stopwatch.stage("track"):

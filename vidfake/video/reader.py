@@ -13,6 +13,7 @@ from av.video.frame import VideoFrame
 
 from vidfake.errors import UnreadableVideoError
 from vidfake.types import ByteArray, Region
+from vidfake.video.ahead import ReadAhead, frames_ahead
 from vidfake.video.decoding import Decoder
 from vidfake.video.index import FrameIndex, scan_index
 from vidfake.video.info import VideoInfo, describe, orientation_of
@@ -79,6 +80,7 @@ class VideoReader:
         self._resources = contextlib.ExitStack()
         self._closed = False
         self._seen_truncated = False
+        self._errors_until: int | None = None  # damage before the last frame that was given, if decoding is ahead
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(self._resources.close)
             self._decoder = self._new_decoder()
@@ -99,6 +101,7 @@ class VideoReader:
 
     def _new_decoder(self) -> Decoder:
         self._resources.close()
+        self._errors_until = None
         self._container = self._resources.enter_context(open_container(self.path))
         self._stream = choose_stream(self._container, self.path)
         self._num_streams = len(self._container.streams)
@@ -115,7 +118,12 @@ class VideoReader:
     def decode_errors(self) -> int:
         """How much of this pass was damaged: failed reads, frames that are missing, that the decoder marks as
         damaged, or that were dropped for an impossible time. 0 for a sound file."""
-        return self._decoder.errors
+        return self._decoder.errors if self._errors_until is None else self._errors_until
+
+    @property
+    def damaged_frames(self) -> int:
+        """Of `decode_errors`, the frames that are shown all the same, with what the decoder put in for the damage."""
+        return self._decoder.damaged_frames
 
     @property
     def truncated(self) -> bool:
@@ -123,18 +131,38 @@ class VideoReader:
         promises."""
         return self._seen_truncated or self._decoder.packets.truncated
 
-    def frames(self, spans: Iterable[tuple[float, float]] | None = None) -> Iterator[DecodedFrame]:
+    def frames(
+        self, spans: Iterable[tuple[float, float]] | None = None, *, ahead: bool = False
+    ) -> Iterator[DecodedFrame]:
         """Frames in presentation order; with `spans`, those with start <= pts_seconds <= end of any span.
 
         Between spans the reader seeks where the packet index says that decoding from the keyframe before the next
         span is less work than decoding through, and otherwise decodes and drops. Either way gives the same frames.
-        A new call ends the pass before it.
+        With `ahead`, and without `spans`, a thread decodes the next few frames while the caller works on one;
+        frames, errors and their order are the same. A new call ends the pass before it.
         """
         placed = self._start_pass()
         if spans is not None:
             placed = self._only(merge_spans(list(spans)), placed)
+        elif ahead:
+            placed = self._ahead(placed)
         for index, seconds, frame in placed:
             yield DecodedFrame(index, seconds, frame, self._converter)
+
+    def _ahead(self, placed: Iterator[Placed]) -> Iterator[Placed]:
+        decoder = self._decoder
+        thread = ReadAhead(
+            ((item, decoder.errors) for item in placed), frames_ahead(self.info.width * self.info.height)
+        )
+        self._resources.callback(thread.stop)  # runs before the container is closed
+        try:
+            for item, errors in thread:
+                self._errors_until = errors
+                yield item
+        finally:
+            thread.stop()
+            if decoder is self._decoder:
+                self._errors_until = None
 
     def _start_pass(self) -> Iterator[Placed]:
         if self._closed:
