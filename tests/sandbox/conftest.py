@@ -27,7 +27,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return commands.write_checkpoint(tmp_path_factory.mktemp("detector"))
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _no_child_is_left() -> Iterator[None]:
     yield
     close_children()

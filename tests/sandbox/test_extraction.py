@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -125,27 +126,28 @@ def test_a_relative_path_and_a_name_that_is_not_unicode(
 
 def test_one_child_serves_many_files_and_is_replaced_in_time(face_video: Path) -> None:
     limits = SandboxLimits(files_per_child=3)
+    close_children()
     pids = []
-    for _ in range(7):
+    for _ in range(5):
         extract_in_child(face_video, SETTINGS, limits=limits)
         pids.append([child.pid for child in extraction._idle])
     assert pids[0] == pids[1] != []
     assert pids[2] == []  # its third file was its last
     assert pids[3] == pids[4] not in ([], pids[0])
-    assert len(pids[6]) == 1
 
 
 def test_threads_have_children_of_their_own(face_video: Path) -> None:
+    close_children()
     results: list[Any] = []
     threads = [
         threading.Thread(target=lambda: results.append(extract_in_child(face_video, SETTINGS, threads=1)))
-        for _ in range(3)
+        for _ in range(2)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [result.status for result in results] == ["ok"] * 3
+    assert [result.status for result in results] == ["ok"] * 2
     assert_same(results[0], results[1])
     assert len({child.pid for child in extraction._idle}) == len(extraction._idle) >= 2
 
@@ -177,8 +179,11 @@ def test_an_error_of_the_receiver_is_raised_as_it_is(face_video: Path) -> None:
 
 
 @pytest.fixture
-def rigged(monkeypatch: pytest.MonkeyPatch) -> None:
+def rigged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    close_children()
     monkeypatch.setattr(process, "_BOOT", rigged_child.BOOT)
+    yield
+    close_children()
 
 
 @pytest.fixture
@@ -281,6 +286,7 @@ def test_what_is_in_force_is_told() -> None:
 def test_a_child_that_does_not_come_up_is_no_fault_of_the_file(
     face_video: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    close_children()
     monkeypatch.setattr(process, "_BOOT", "raise SystemExit(9)")
     with pytest.raises(SandboxError, match=r"did not come up \(ended with code 9\).*--no-sandbox, which gives up"):
         extract_in_child(face_video, SETTINGS)
@@ -290,6 +296,7 @@ def test_a_child_that_does_not_come_up_is_no_fault_of_the_file(
 
 
 def test_a_child_that_was_killed_while_idle_is_replaced(face_video: Path) -> None:
+    close_children()
     extract_in_child(face_video, SETTINGS)
     (child,) = extraction._idle
     os.kill(child.pid, signal.SIGKILL)
@@ -346,6 +353,7 @@ def test_a_forked_copy_starts_children_of_its_own(face_video: Path) -> None:
 
 
 def test_children_can_be_closed_at_any_time() -> None:
+    close_children()
     warm_up()
     warm_up()
     assert len(extraction._idle) == 1

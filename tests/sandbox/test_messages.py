@@ -76,7 +76,8 @@ def result(**changes: Any) -> ExtractionResult:
     )
     made = ExtractionResult(
         info=info, status="ok", tracks=[track], num_clips=1, num_frames_decoded=3, num_detections=2,
-        decode_errors=0, truncated=False, shot_starts_seconds=[0.0], max_frames_held=3, timings={"decode": 0.1}, warnings=["ä"],
+        decode_errors=0, truncated=False, shot_starts_seconds=[0.0], max_frames_held=3, timings={"decode": 0.1},
+        warnings=["ä"],
         limits_hit=["faces"],
     )  # fmt: skip
     return replace(made, **changes)

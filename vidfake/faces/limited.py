@@ -36,10 +36,10 @@ def admitted(
 
 
 def _refuse_damage(reader: VideoReader, limits: VideoLimits, num_frames: int) -> None:
-    if limits.too_damaged(reader.decode_errors, num_frames):
+    if limits.too_damaged(reader.decode_errors, num_frames, damaged_frames=reader.damaged_frames):
         raise UnreadableVideoError(
-            f"{reader.path} is damaged: {reader.decode_errors} frames are broken or missing beside {num_frames} "
-            f"that could be decoded, and at most {100 * limits.max_error_share:.0f} % may be. What is left would "
+            f"{reader.path} is damaged: {reader.decode_errors} frames are broken or missing, {num_frames} could be "
+            f"decoded after a fashion, and at most {100 * limits.max_error_share:.0f} % may be. What is left would "
             "say little: copy or download it again."
         )
 

@@ -197,7 +197,7 @@ def _acquire(limits: SandboxLimits) -> Child:
         for child in reversed(_idle):
             if child.limits == limits:
                 _idle.remove(child)
-                if child.is_alive():
+                if child.is_running():
                     return child
                 child.kill()
                 break

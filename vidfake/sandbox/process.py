@@ -121,6 +121,10 @@ class Child:
                 raise message
             return message, waited
 
+    def is_running(self) -> bool:
+        """Whether the process can take a job; False for one that ended while it was idle."""
+        return self._process.poll() is None
+
     def is_alive(self) -> bool:
         """False once the process has ended and its last message was taken."""
         return self._reader.is_alive() or not self._messages.empty()

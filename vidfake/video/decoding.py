@@ -104,6 +104,11 @@ class Decoder:
         lost = max(self._failed_packets, self.timeline.num_missing, self.timeline.num_dropped)
         return self.packets.errors + lost + self._damaged_frames
 
+    @property
+    def damaged_frames(self) -> int:
+        """Of `errors`, the frames that were shown although the decoder marks them as damaged."""
+        return self._damaged_frames
+
     def seek(self, pts: int, known_pts: npt.NDArray[np.int64]) -> None:
         """Go to the keyframe at or before `pts`, in a video whose frames have `known_pts` (stream's time base).
 

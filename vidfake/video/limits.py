@@ -40,9 +40,11 @@ class VideoLimits:
         watch = LimitWatch(self)
         return np.array([watch.admits(seconds) for seconds in pts_seconds.tolist()], np.bool_)
 
-    def too_damaged(self, num_errors: int, num_frames: int) -> bool:
-        """Whether `num_errors` beside `num_frames` good frames are too many for the rest to say anything."""
-        return num_errors >= FEWEST_ERRORS and num_errors > self.max_error_share * (num_errors + num_frames)
+    def too_damaged(self, num_errors: int, num_frames: int, *, damaged_frames: int = 0) -> bool:
+        """Whether so much is broken that the rest says nothing. Of `num_errors`, `damaged_frames` are among the
+        `num_frames` that could be shown, and the others are missing from them."""
+        total = num_frames + num_errors - damaged_frames
+        return num_errors >= FEWEST_ERRORS and num_errors > self.max_error_share * total
 
 
 class LimitWatch:

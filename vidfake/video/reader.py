@@ -122,7 +122,7 @@ class VideoReader:
 
     @property
     def damaged_frames(self) -> int:
-        """Of `decode_errors`, the frames that are shown all the same, with what the decoder put in for the damage."""
+        """Of `decode_errors`, the frames that are shown all the same, mended by guesswork."""
         return self._decoder.damaged_frames
 
     @property

@@ -1,4 +1,4 @@
-"""A child process that a file can take over: what it does is in the file's name. An exploited decoder's stand-in."""
+"""A child process that a file can take over: what it does is in the file's name. For an exploited decoder."""
 
 from __future__ import annotations
 
