@@ -76,10 +76,8 @@ def _notes(study: StudyDefinition, projection: Projection | None) -> tuple[str, 
         "augmentation. Differences between losses that come from training the encoder cannot show here."
     ]
     if projection is not None:
-        notes.append(
-            f"Features are projected on their {projection.axes.shape[1]} main axes, fitted on training frames; these "
-            f"hold {100 * projection.share:.1f} % of the variance."
-        )
+        kept, share = projection.axes.shape[1], 100 * projection.share
+        notes.append(f"Features are projected on {kept} main axes of training frames ({share:.1f} % of variance).")
     if study.data.encoder_checkpoint:
         digest = sha256_file(Path(study.data.encoder_checkpoint) / "model.safetensors")[:12]
         notes.append(f"Features are of the encoder of a trained detector ({digest}).")

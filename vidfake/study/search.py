@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,13 +72,14 @@ def search_work(plan: BenchPlan, job: SearchJob) -> list[Done]:
 def start_search(forbidden: tuple[str, ...]) -> None:
     """Start of a search worker: from now on this process cannot open a file of a test, or of any clip store."""
     one_thread()
-    folders = tuple(str(Path(path).resolve()) + "/" for path in forbidden)
+    folders = tuple(os.path.abspath(path) + os.sep for path in forbidden)
 
     def refuse(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open" and isinstance(arguments[0], str) and folders:
-            path = arguments[0] if arguments[0].startswith("/") else str(Path.cwd() / arguments[0])
-            if path.startswith(folders):
-                raise ProtocolError(f"search code tried to open {path}, which is kept from it.")
+        if event != "open" or not isinstance(arguments[0], str | bytes | os.PathLike):
+            return
+        path = os.path.abspath(os.fsdecode(arguments[0]))
+        if path.startswith(folders):
+            raise ProtocolError(f"search code tried to open {path}, which is kept from it.")
 
     sys.addaudithook(refuse)
 

@@ -1,0 +1,16 @@
+"""Runs the toy study of a store into a folder, for a test that kills it: STORE OUT WORKERS."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import toy_study
+
+from vidfake.study.run import run_study
+
+if __name__ == "__main__":
+    toy_study.register()
+    run_study(toy_study.study(Path(sys.argv[1])), Path(sys.argv[2]), workers=int(sys.argv[3]))

@@ -1,0 +1,147 @@
+"""What goes wrong with one run is a record; what may not be read is not readable."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import toy_study
+
+from vidfake.data.pool import run_jobs
+from vidfake.errors import ConfigError, ProtocolError, StorageError
+from vidfake.losses import LOSSES
+from vidfake.losses.base import SearchSpace
+from vidfake.losses.softmax import Softmax
+from vidfake.study.bench import BenchPlan, Stamp
+from vidfake.study.results import RunRecord, StudyFolder
+from vidfake.study.run import run_study
+from vidfake.study.search import search_work, start_search
+
+
+@pytest.fixture
+def broken_loss() -> Any:
+    """A loss that is NaN from the fifth step on, and one that ends its process."""
+
+    class Diverging(Softmax):
+        """Not a number after a while."""
+
+        def _total(self, z: Any, y: Any, context: Any) -> Any:
+            return super()._total(z, y, context) * (float("nan") if context.step > 4 and self.training else 1.0)
+
+    options = {"source": "tests", "family": "softmax", "tier": 3}
+    LOSSES.register("diverging", search_space=SearchSpace({"label_smoothing": (0.0, 0.1)}), **options)(Diverging)
+    yield
+    del LOSSES._rows["diverging"]
+
+
+def test_diverging_runs_are_failed_trials(store: Path, tmp_path: Path, broken_loss: None) -> None:
+    study = toy_study.study(store, losses=("softmax", "diverging"), trials=2, seeds=(1,))
+    summary = run_study(study, tmp_path, workers=0)
+    folder = StudyFolder(tmp_path)
+    failed = folder.records("binary", "diverging", "search")
+    assert [r.status for r in failed] == ["failed", "failed"], "spent, not dropped"
+    assert "the loss is nan at step 6" in failed[0].reason
+    assert folder.records("binary", "diverging", "final") == []
+    (reason,) = folder.exclusions()
+    assert reason.arm == "diverging"
+    assert "all 2 trials failed" in reason.reason
+    assert (summary.failed, summary.runs) == (2, 2 + 2 + 1)
+
+
+def test_too_few_clips_for_pk_and_a_loss_for_many_classes(store: Path, tmp_path: Path) -> None:
+    config = toy_study.study(store).config
+    large = {**config, "optim": {**config["optim"], "batch_size": 400}}
+    study = toy_study.study(store, losses=("supcon", "npair"), trials=1, seeds=(1,), config=large)
+    run_study(study, tmp_path, workers=0)
+    folder = StudyFolder(tmp_path)
+    (record,) = folder.records("binary", "supcon", "search")
+    assert record.status == "failed"
+    assert "SamplerError: a batch needs 200 clips" in record.reason
+    assert {e.arm: e.status for e in folder.exclusions()} == {"npair": "not_applicable", "supcon": "excluded"}
+
+
+def test_full_disk_ends_the_study(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: StudyFolder, record: RunRecord) -> None:
+        raise StorageError("disk full")
+
+    monkeypatch.setattr(StudyFolder, "write_record", full)
+    with pytest.raises(StorageError):
+        run_study(toy_study.study(store), tmp_path, workers=0)
+
+
+def test_search_is_given_no_test(store: Path, finished: Path, tmp_path: Path) -> None:
+    study = toy_study.study(store)
+    sets = {name: next((finished / "sets" / name).iterdir()) for name in ("training", "in_domain", "held_out")}
+    plan = BenchPlan.of(study, sets, tmp_path, Stamp("s", "", "", "", ""))
+    assert plan.study.tests == ()
+    assert plan.study.data.store == ""
+    assert plan.study.primary_test == ""
+    assert set(plan.folders) == {"training", "in_domain", "held_out"}
+    with pytest.raises(ProtocolError, match="training and validation only"):
+        BenchPlan.of(
+            study, {**sets, "people": next((finished / "tests" / "people").iterdir())}, tmp_path, plan.stamp
+        )
+
+
+def is_refused(path: str) -> bool:
+    """Whether this process may not read a file."""
+    try:
+        Path(path).read_bytes()
+    except ProtocolError:
+        return True
+    return False
+
+
+class Start:
+    """Picklable start of a worker that is kept from a folder."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def __call__(self) -> None:
+        start_search((self.folder,))
+
+
+def test_search_process_cannot_open_a_test_file(finished: Path) -> None:
+    secret = next((finished / "tests").rglob("features.npy"))
+    allowed = next((finished / "sets").rglob("set.json"))
+    assert not is_refused(str(secret)), "this process may"
+    paths = [
+        str(secret),
+        os.path.relpath(secret),
+        str(finished / "sets" / ".." / "tests" / secret.name),
+        str(allowed),
+    ]
+    found = dict(run_jobs(is_refused, paths, workers=1, start=Start(str(finished / "tests"))))
+    assert [found[path] for path in paths] == [True, True, True, False]
+
+
+def test_searches_are_done_before_any_test_exists(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import vidfake.study.run as engine
+
+    def watched(plan: BenchPlan, job: Any) -> Any:
+        assert not (tmp_path / "tests").exists()
+        return search_work(plan, job)
+
+    monkeypatch.setattr(engine, "search_work", watched)
+    run_study(toy_study.study(store, trials=1, seeds=(1,)), tmp_path, workers=0)
+    assert (tmp_path / "tests" / "people").is_dir()
+
+
+def test_test_people_in_training_are_refused(store: Path, tmp_path: Path) -> None:
+    study = toy_study.study(store, trials=1, seeds=(1,))
+    shared = replace(study.tests[0], split="train", store=str(store), name="leak")
+    with pytest.raises(ProtocolError, match="in training or validation"):
+        run_study(replace(study, tests=(shared,)), tmp_path, workers=0)
+
+
+def test_unknown_held_out_name_is_refused(store: Path, tmp_path: Path) -> None:
+    study = toy_study.study(store)
+    data = replace(study.data, validation_held_out=("warped",))
+    with pytest.raises(ConfigError, match="validation_held_out has"):
+        run_study(replace(study, data=data), tmp_path, workers=0)
