@@ -19,7 +19,9 @@ from vidfake.study.run import run_study
 @pytest.fixture(scope="package", autouse=True)
 def _encoder() -> Iterator[None]:
     toy_study.register()
-    yield
+    with pytest.MonkeyPatch.context() as patch:  # no test here is about the code that happens to be checked out
+        patch.setattr("vidfake.study.run.code_version", lambda: toy_study.CODE)
+        yield
     del ENCODERS._rows[toy_study.ENCODER]
 
 

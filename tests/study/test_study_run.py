@@ -143,3 +143,27 @@ def test_killed_study_goes_on_where_it_was(finished: Path, store: Path, tmp_path
     assert contents(tmp_path) == contents(finished)
     assert seen[-1].done == seen[-1].total == 2 * (3 + 2)
     assert not list(tmp_path.rglob("*.started"))
+
+
+def test_end_to_end_study_trains_encoders_and_leaves_held_out_fakes_alone(store: Path, tmp_path: Path) -> None:
+    config = toy_study.study(store).config
+    config = {
+        "model": {**config["model"], "encoder": {**config["model"]["encoder"], "frozen": False}},
+        "optim": {"batch_size": 12, "epochs": 1},
+        "data": {"augment": [], "workers": 0},
+    }
+    study = toy_study.study(
+        store, mode="end_to_end", losses=("softmax", "teacher_kd"), trials=1, seeds=(5,), config=config
+    )
+    run_study(study, tmp_path, workers=0)
+    folder = StudyFolder(tmp_path)
+    (search,) = folder.records("binary", "softmax", "search")
+    (final,) = folder.records("binary", "softmax", "final")
+    assert (search.status, final.status) == ("ok", "ok"), (search.reason, final.reason)
+    assert set(final.validation) == {"in_domain", "held_out"}
+    assert video_auc(folder.table(final, "people")) == pytest.approx(final.tests["people"]["native"]["video_auc"])
+    assert {e.arm: e.status for e in folder.exclusions()} == {"teacher_kd": "excluded"}
+    kept = list((tmp_path / "work").iterdir())
+    assert [path.name for path in kept] == ["binary-softmax-final-5"]
+    assert 'leave_out = ["warp"]' in (kept[0] / "config.toml").read_text()
+    assert (kept[0] / "best.vidfake").is_dir()

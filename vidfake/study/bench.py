@@ -20,11 +20,11 @@ from vidfake.errors import ProtocolError, StorageError, VidfakeError
 from vidfake.seeding import generator
 from vidfake.settings import LossSettings, RunConfig
 from vidfake.study.arms import Arm
-from vidfake.study.clips import HELD_OUT, IN_DOMAIN, TRAINING
+from vidfake.study.clips import HELD_OUT, IN_DOMAIN, TRAINING, StudyClips, open_clips
 from vidfake.study.definition import StudyDefinition
 from vidfake.study.fit import PlanCache, embedded, fit_run
 from vidfake.study.results import Cost, Phase, RunRecord, StudyFolder
-from vidfake.study.sets import TensorSet, open_set
+from vidfake.study.sets import ClipSet, PixelSet, TensorSet, open_set
 from vidfake.study.space import bounds_at, settings_at
 
 TEACHER = "softmax"
@@ -53,12 +53,16 @@ class BenchPlan:
 
     @staticmethod
     def of(study: StudyDefinition, folders: dict[str, Path], out: Path, stamp: Stamp) -> BenchPlan:
-        """The plan, with every path to other clips taken out of the study."""
+        """The plan, with every path to other clips taken out of the study. An end-to-end study keeps its own store,
+        whose clips of training and validation are made from it in the worker."""
         if set(folders) - {TRAINING, IN_DOMAIN, HELD_OUT}:
             raise ProtocolError(
                 f"a search was to be given {sorted(folders)}; it takes training and validation only."
             )
-        known = replace(study, tests=(), primary_test="", data=replace(study.data, store="", encoder_checkpoint=""))
+        store = study.data.store if study.mode == "end_to_end" else ""
+        known = replace(
+            study, tests=(), primary_test="", data=replace(study.data, store=store, encoder_checkpoint="")
+        )  # fmt: skip
         return BenchPlan(known, folders, out, stamp)
 
 
@@ -72,14 +76,33 @@ class Bench:
         self._teachers: dict[tuple[str, str], Tensor] = {}
 
     @cached_property
-    def training(self) -> TensorSet:
-        """Clips that are trained on."""
-        return open_set(self.plan.folders[TRAINING])
+    def clips(self) -> StudyClips:
+        """Datasets of pictures, of an end-to-end study."""
+        return open_clips(self.study)
 
     @cached_property
-    def validation(self) -> dict[str, TensorSet]:
+    def sets(self) -> dict[str, ClipSet]:
+        """Training and validation by name."""
+        if self.study.mode == "end_to_end":
+            return {name: PixelSet(dataset) for name, dataset in self.clips.datasets().items()}
+        return {name: open_set(path) for name, path in self.plan.folders.items()}
+
+    @property
+    def training(self) -> ClipSet:
+        """Clips that are trained on."""
+        return self.sets[TRAINING]
+
+    @property
+    def features(self) -> TensorSet:
+        """The same, of a cached study."""
+        found = self.training
+        assert isinstance(found, TensorSet)
+        return found
+
+    @property
+    def validation(self) -> dict[str, ClipSet]:
         """``in_domain`` and, where the study has it, ``held_out``."""
-        return {name: open_set(path) for name, path in self.plan.folders.items() if name != TRAINING}
+        return {name: found for name, found in self.sets.items() if name != TRAINING}
 
     @cached_property
     def reference(self) -> IntArray:
@@ -107,7 +130,7 @@ class Bench:
             )  # fmt: skip
             fitted = fit_run(
                 config,
-                self.training,
+                self.features,
                 num_classes=arm.num_classes,
                 steps=self.study.steps,
                 evaluate=lambda detector, loss: embedded(detector, self.training)[0],

@@ -16,11 +16,12 @@ from vidfake.scores import ScoreTable
 from vidfake.study.arms import Arm
 from vidfake.study.bench import Bench, BenchPlan, attempt, new_record, opened
 from vidfake.study.clips import IN_DOMAIN
-from vidfake.study.fit import fit_run
+from vidfake.study.definition import StudyDefinition
+from vidfake.study.fitting import fitted_run
 from vidfake.study.measure import Outputs, outputs_of
 from vidfake.study.results import Figures, RunRecord
 from vidfake.study.search import Done, validated
-from vidfake.study.sets import TensorSet, open_set
+from vidfake.study.sets import ClipSet, PixelSet, open_set
 
 SIGNIFICANT_DIGITS = 9  # tell any two float32 numbers apart, in half the text of a float64
 MAP_CLIPS = 600  # validation embeddings kept of an arm's first seed, for maps
@@ -39,10 +40,12 @@ class FinalJob:
 
 @dataclass(frozen=True)
 class FinalPlan:
-    """What a final run may know: what a search knows, and the folders of the tests."""
+    """What a final run may know: what a search knows, the folders of the tests, and (end to end) the study with
+    its tests."""
 
     bench: BenchPlan
     tests: dict[str, Path]
+    study: StudyDefinition
 
 
 def final_work(plan: FinalPlan, job: FinalJob) -> list[Done]:
@@ -63,8 +66,7 @@ def _run(bench: Bench, plan: FinalPlan, job: FinalJob, record: RunRecord) -> Run
         tests: dict[str, dict[str, Figures]] = {}
         names: dict[str, dict[str, str]] = {}
         attributed = dict(made.attribution)
-        for test, folder in plan.tests.items():
-            clips = _test(folder)
+        for test, clips in _tests(bench, plan).items():
             outputs = outputs_of(detector, clips.batches())
             tables = reader.tables(rounded(outputs), clips.template, arm.name)
             tests[test] = reader.figures(tables)
@@ -75,27 +77,26 @@ def _run(bench: Bench, plan: FinalPlan, job: FinalJob, record: RunRecord) -> Run
             _keep_embeddings(bench, record, detector)
         return replace(made, tests=tests, tables=names, attribution=attributed)
 
-    fitted = fit_run(
-        config,
-        bench.training,
-        num_classes=arm.num_classes,
-        steps=bench.study.steps,
-        evaluate=evaluate,
-        plans=bench.plans,
-        teacher=bench.teacher(arm, config),
-    )
+    fitted = fitted_run(bench, arm, config, evaluate, record.key)
     found: RunRecord = fitted.evaluated
     cost = replace(found.cost, train_seconds=fitted.train_seconds)
     return replace(found, train_loss=fitted.train_loss, cost=cost)
 
 
-_TESTS: dict[Path, TensorSet] = {}
+_TESTS: dict[str, dict[str, ClipSet]] = {}  # a worker process opens its tests once
 
 
-def _test(folder: Path) -> TensorSet:
-    if folder not in _TESTS:
-        _TESTS[folder] = open_set(folder)
-    return _TESTS[folder]
+def _tests(bench: Bench, plan: FinalPlan) -> dict[str, ClipSet]:
+    key = f"{plan.study.hash}|{sorted(plan.tests.items())}|{plan.bench.out}"
+    if key not in _TESTS:
+        _TESTS.clear()
+        if plan.study.mode == "end_to_end":
+            from vidfake.study.tests_data import open_tests
+
+            _TESTS[key] = {name: PixelSet(d) for name, d in open_tests(plan.study, bench.clips).items()}
+        else:
+            _TESTS[key] = {name: open_set(folder) for name, folder in plan.tests.items()}
+    return _TESTS[key]
 
 
 def rounded(outputs: Outputs) -> Outputs:

@@ -24,7 +24,7 @@ from vidfake.models.detector import Detector, build_detector
 from vidfake.models.interfaces import FrameEncoder
 from vidfake.seeding import seed_everything
 from vidfake.settings import RunConfig, SamplerSettings
-from vidfake.study.sets import TensorSet
+from vidfake.study.sets import ClipSet, TensorSet
 from vidfake.train.distributed import World
 from vidfake.train.log import RunLog
 from vidfake.train.loop import Fit
@@ -201,6 +201,6 @@ class _Batches:
             yield self.training.batch(indices)
 
 
-def embedded(detector: Detector, clips: TensorSet, indices: IntArray | None = None) -> tuple[Tensor, Tensor]:
+def embedded(detector: Detector, clips: ClipSet, indices: IntArray | None = None) -> tuple[Tensor, Tensor]:
     """Embeddings (N, E) and class labels (N,) of those clips, or all."""
-    return embed(detector, clips.batches(indices))
+    return embed(detector, clips.batches(indices), device=next(detector.parameters()).device)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vidfake.config import to_dict
 from vidfake.data.clips import ClipDataset
 from vidfake.data.features import Encode, cache_key, cached_features
 from vidfake.data.store import ClipStore
@@ -33,14 +34,14 @@ class Sets:
 
 @dataclass(frozen=True)
 class Material:
-    """Training and validation, packed; `open_tests` packs the tests. `stores` are paths that search never opens."""
+    """Training and validation; `open_tests` makes the tests ready. `kept_from_search`: paths it may not open."""
 
     class_names: tuple[str, ...]
     folders: dict[str, Path]
     clips: dict[str, dict[str, int]]
     videos: dict[str, dict[str, int]]
     fingerprint: str
-    stores: tuple[str, ...]
+    kept_from_search: tuple[str, ...]
     notes: tuple[str, ...]
     open_tests: Callable[[Report], Sets]
 
@@ -50,24 +51,69 @@ def cached_material(study: StudyDefinition, out: Path, report: Report) -> Materi
 
     Raises ConfigError for data that cannot make a study, StorageError where the disk is too small.
     """
-    if not study.tests:
-        raise ConfigError("the study names no test. Add one: [[tests]] with name, split and makers.")
-    clips = open_clips(study)
+    clips = _opened(study)
     encode, facts = study_encoder(study, clips.config)
     packer = _Packer(study, out, encode, facts, report)
     sets = packer.pack(clips.datasets(), out / "sets")
-    stores = {"study": study.data.store, **{f"test {t.name}": t.store for t in study.tests if t.store}}
-    known = {role: ClipStore(path).content_hash for role, path in stores.items()}
+    stores = _stores(study)
     return Material(
         class_names=clips.class_names,
         folders=sets.folders,
         clips=sets.clips,
         videos=sets.videos,
-        fingerprint=fingerprint(known, facts),
-        stores=tuple(stores.values()),
+        fingerprint=fingerprint(_hashes(stores), facts),
+        kept_from_search=tuple(stores.values()),
         notes=_notes(study, packer.projection),
         open_tests=lambda report: _tests(study, clips, packer, out),
     )
+
+
+def pixel_material(study: StudyDefinition, out: Path, report: Report) -> Material:
+    """For an end-to-end study: clips stay in the stores, and every run trains on their pictures."""
+    clips = _opened(study)
+    stores = _stores(study)
+    datasets = clips.datasets()
+
+    def tests(report: Report) -> Sets:
+        from vidfake.study.tests_data import open_tests  # not before every search is done
+
+        return _counted(open_tests(study, clips))
+
+    found = _counted(datasets)
+    return Material(
+        class_names=clips.class_names,
+        folders={},
+        clips=found.clips,
+        videos=found.videos,
+        fingerprint=fingerprint(_hashes(stores), {"trained": to_dict(clips.config.model.encoder)}),
+        kept_from_search=tuple(path for role, path in stores.items() if role != "study"),
+        notes=("End-to-end mode: the encoder is trained in every run.",),
+        open_tests=tests,
+    )
+
+
+def _opened(study: StudyDefinition) -> StudyClips:
+    if not study.tests:
+        raise ConfigError("the study names no test. Add one: [[tests]] with name, split and makers.")
+    return open_clips(study)
+
+
+def _stores(study: StudyDefinition) -> dict[str, str]:
+    return {"study": study.data.store, **{f"test {t.name}": t.store for t in study.tests if t.store}}
+
+
+def _hashes(stores: dict[str, str]) -> dict[str, str]:
+    return {role: ClipStore(path).content_hash for role, path in stores.items()}
+
+
+def _counted(datasets: dict[str, ClipDataset]) -> Sets:
+    clips: dict[str, dict[str, int]] = {}
+    videos: dict[str, dict[str, int]] = {}
+    for name, dataset in datasets.items():
+        labels = {item.video_id: item.class_label for item in dataset.items}
+        clips[name] = counts([item.class_label for item in dataset.items], dataset.class_names)
+        videos[name] = counts(list(labels.values()), dataset.class_names)
+    return Sets({}, clips, videos)
 
 
 def _notes(study: StudyDefinition, projection: Projection | None) -> tuple[str, ...]:

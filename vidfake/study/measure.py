@@ -52,9 +52,10 @@ class Outputs:
 def outputs_of(detector: Detector, batches: Any) -> Outputs:
     """Run the detector over batches, in evaluation mode."""
     embeddings, frames, labels, videos = [], [], [], []
+    device = next(detector.parameters()).device
     batch: ClipBatch
     for batch in batches:
-        z, logits = forward(detector, batch)
+        z, logits = forward(detector, batch.to(device))
         embeddings.append(z.float().cpu())
         frames.append(logits.float().cpu()[batch.mask.cpu()])
         labels.append(batch.class_labels.cpu())

@@ -20,7 +20,7 @@ from vidfake.study.bench import Bench, BenchPlan, Stamp, new_record, one_thread
 from vidfake.study.changes import code_version, compared, marks, new_state
 from vidfake.study.definition import StudyDefinition
 from vidfake.study.final import FinalJob, FinalPlan, final_job, final_work
-from vidfake.study.material import Material, cached_material
+from vidfake.study.material import Material, cached_material, pixel_material
 from vidfake.study.pace import Pace, StudyProgress
 from vidfake.study.results import Exclusion, Phase, RunRecord, StudyFolder
 from vidfake.study.search import Done, SearchJob, best_trial, points_of, search_jobs, search_work, start_search
@@ -82,7 +82,8 @@ class _Session:
     ) -> None:
         self.study, self.out, self.workers, self.report, self.watch = study, out, workers, report, watch
         self.folder = StudyFolder(out)
-        self.material: Material = cached_material(study, out, report)
+        prepare = cached_material if study.mode == "cached" else pixel_material
+        self.material: Material = prepare(study, out, report)
         self.arms, excluded = plan_arms(study, len(self.material.class_names))
         self.excluded = {(e.task, e.arm): e for e in excluded}
         self.stamp = self._register(accept)
@@ -133,13 +134,13 @@ class _Session:
         present = self._present(arms)
         pace.done, pace.failed = present["done"], present["failed"]
         self.watch(pace.now())
-        kept_from = (str(self.out / "tests"), *self.material.stores)
+        kept_from = (str(self.out / "tests"), *self.material.kept_from_search)
         work = partial(search_work, self.plan)
         self._work(work, trials, partial(start_search, kept_from), pace)
         finals = [job for arm in arms for job in self._final_jobs(arm, pace, seeds[arm.task, arm.name])]
         if finals:
             tests = self.material.open_tests(self.report)
-            final = FinalPlan(self.plan, tests.folders)
+            final = FinalPlan(self.plan, tests.folders, self.study)
             state = self.folder.state()
             self.folder.write_state(
                 replace(state, clips={**state.clips, **tests.clips}, videos={**state.videos, **tests.videos})

@@ -19,7 +19,8 @@ from vidfake.study.bench import Bench, BenchPlan, attempt, new_record, one_threa
 from vidfake.study.clips import IN_DOMAIN
 from vidfake.study.definition import StudyDefinition
 from vidfake.study.embedding import diagnostics
-from vidfake.study.fit import embedded, fit_run
+from vidfake.study.fit import embedded
+from vidfake.study.fitting import fitted_run
 from vidfake.study.measure import Reader, outputs_of
 from vidfake.study.results import Figures, RunRecord
 from vidfake.study.space import grid_points, sobol_points
@@ -101,20 +102,12 @@ def _trial(bench: Bench, job: SearchJob, place: int) -> Done:
 
 
 def trained(bench: Bench, arm: Arm, config: RunConfig, record: RunRecord) -> RunRecord:
-    """Train on cached features and measure on validation."""
+    """Train, and measure on validation."""
 
     def evaluate(detector: Detector, loss: EmbeddingLoss) -> RunRecord:
         return validated(bench, arm, config, record, detector, loss)[0]
 
-    fitted = fit_run(
-        config,
-        bench.training,
-        num_classes=arm.num_classes,
-        steps=bench.study.steps,
-        evaluate=evaluate,
-        plans=bench.plans,
-        teacher=bench.teacher(arm, config),
-    )
+    fitted = fitted_run(bench, arm, config, evaluate, record.key)
     found: RunRecord = fitted.evaluated
     cost = replace(found.cost, train_seconds=fitted.train_seconds)
     return replace(found, train_loss=fitted.train_loss, cost=cost)

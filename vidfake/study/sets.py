@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from vidfake.data.batch import ClipBatch, ClipItem, collate
 from vidfake.data.clips import ClipDataset
@@ -92,6 +92,59 @@ class TensorSet:
             yield self.batch(order[start : start + size])
 
 
+class PixelSet:
+    """The clips of a dataset as pictures, with what `TensorSet` has: for runs that train the encoder too."""
+
+    def __init__(self, dataset: ClipDataset, *, workers: int = 0, batch_size: int = 8) -> None:
+        self.dataset, self.workers, self.batch_size = dataset, workers, batch_size
+        self.class_names = dataset.class_names
+        self.table = dataset.table()
+        self.class_labels = torch.from_numpy(self.table.class_labels)
+        self._template: Template | None = None
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    @property
+    def template(self) -> Template:
+        """The score table of this set without scores; no picture is read for it."""
+        if self._template is None:
+            self._template = template_of(self.dataset, _in_order(_Blank(self.dataset)))
+        return self._template
+
+    def batch(self, indices: IntArray) -> ClipBatch:
+        """The clips of those indices."""
+        return collate([self.dataset[int(i)] for i in indices])
+
+    def batches(self, indices: IntArray | None = None) -> Iterator[ClipBatch]:
+        """Those clips, or all, in order."""
+        chosen = self.dataset if indices is None else Subset(self.dataset, indices.tolist())
+        loader: DataLoader[ClipItem] = DataLoader(
+            chosen, batch_size=self.batch_size, collate_fn=collate, num_workers=self.workers
+        )
+        return iter(loader)
+
+
+class _Blank(Dataset[ClipItem]):
+    """The items of a dataset with nothing in them but times and names."""
+
+    def __init__(self, dataset: ClipDataset) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> ClipItem:
+        item = self.dataset.items[index]
+        start = item.start or 0
+        pts = item.clip.pts_seconds[start : start + self.dataset.num_frames]
+        blank = np.zeros((len(pts), 1), np.float32)
+        return self.dataset.item(item, features=blank, pts_seconds=pts - pts[0])
+
+
+ClipSet = TensorSet | PixelSet
+
+
 class Template:
     """A score table whose scores stand for places: filled in by indexing, without walking over videos again."""
 
@@ -123,7 +176,7 @@ class _Places(Scorer):
         super().__init__(None, build_readout("prototype"))  # type: ignore[arg-type]  # no detector is asked
         self.clips = self.frames = 0
 
-    def __call__(self, batch: ClipBatch) -> BatchScores:
+    def __call__(self, batch: ClipBatch, *, flip: bool = False) -> BatchScores:
         mask = batch.mask.numpy()
         frames = np.zeros(mask.shape)
         frames[mask] = self.frames + np.arange(mask.sum())

@@ -78,7 +78,12 @@ def training_frames(config: RunConfig) -> int:
 def split_records(config: RunConfig, store: ClipStore) -> tuple[list[VideoRecord], list[VideoRecord]]:
     """Training and validation records: the store's own splits, or a part of training by source and person."""
     settings = config.data
-    records = [video.record for video in store.videos if video.record.label is not None]
+    records = [
+        video.record
+        for video in store.videos
+        if video.record.label is not None
+        and (video.record.label == REAL or video.record.manipulation not in settings.leave_out)
+    ]
     train = [r for r in records if r.split == settings.train_split or not settings.train_split]
     if not train:
         splits = sorted({r.split for r in records})
@@ -93,7 +98,8 @@ def split_records(config: RunConfig, store: ClipStore) -> tuple[list[VideoRecord
             "chosen on what it was trained on."
         )
     if not validation:
-        return split_by_source(train, fraction=settings.validation_fraction, seed=config.seed)
+        seed = config.seed if settings.split_seed is None else settings.split_seed
+        return split_by_source(train, fraction=settings.validation_fraction, seed=seed)
     return train, validation
 
 

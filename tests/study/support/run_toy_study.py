@@ -9,8 +9,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import toy_study
 
-from vidfake.study.run import run_study
+from vidfake.study import run
 
 if __name__ == "__main__":
     toy_study.register()
-    run_study(toy_study.study(Path(sys.argv[1])), Path(sys.argv[2]), workers=int(sys.argv[3]))
+    run.code_version = lambda: toy_study.CODE
+    run.run_study(toy_study.study(Path(sys.argv[1])), Path(sys.argv[2]), workers=int(sys.argv[3]))

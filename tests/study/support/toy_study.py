@@ -19,6 +19,7 @@ from vidfake.study.definition import StudyData, StudyDefinition, StudyTest
 from vidfake.types import VideoRecord
 
 ENCODER = "study_toy"
+CODE = "tests"
 KINDS = ("none", "swap", "mouth", "warp")
 SPLITS = {0: "validation", 1: "validation", 2: "test", 3: "test"}  # of 4 in 8 sources; the others train
 

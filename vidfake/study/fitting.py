@@ -1,0 +1,92 @@
+"""A run of either mode: trained on cached features, or end to end by the project's own training run."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vidfake.inference.load import load_detector
+from vidfake.losses import EmbeddingLoss
+from vidfake.models.detector import Detector
+from vidfake.settings import RunConfig
+from vidfake.study.arms import Arm
+from vidfake.study.bench import Bench
+from vidfake.study.fit import Fitted, fit_run
+from vidfake.study.results import file_name
+from vidfake.synth import MAKERS
+from vidfake.train.run import train_run
+
+Evaluate = Callable[[Detector, EmbeddingLoss], Any]
+
+
+def fitted_run(bench: Bench, arm: Arm, config: RunConfig, evaluate: Evaluate, key: str) -> Fitted:
+    """Train as the study's mode says, then `evaluate(detector, loss)`."""
+    if bench.study.mode == "end_to_end":
+        return _end_to_end(bench, config, evaluate, key)
+    return fit_run(
+        config,
+        bench.features,
+        num_classes=arm.num_classes,
+        steps=bench.study.steps,
+        evaluate=evaluate,
+        plans=bench.plans,
+        teacher=bench.teacher(arm, config),
+    )
+
+
+def _end_to_end(bench: Bench, config: RunConfig, evaluate: Evaluate, key: str) -> Fitted:
+    """`train_run` in a folder of its own, gone on with if it was interrupted; the best epoch by in-domain
+    validation is evaluated. Final runs keep their checkpoint, trials leave nothing."""
+    config = end_to_end_config(bench, config, key)
+    folder = Path(config.out) / config.name
+    start = time.perf_counter()
+    resume = (folder / "resume.pt").exists()
+    if folder.exists() and not resume:
+        shutil.rmtree(folder)
+    result = train_run(config, resume=resume)
+    seconds = time.perf_counter() - start
+    device = torch.device("cpu")
+    if torch.cuda.is_available():
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    loaded = load_detector(result.checkpoint, device=device)
+    evaluated = evaluate(loaded.checkpoint.detector, loaded.loss)
+    if "/search/" in key:
+        shutil.rmtree(folder)
+    else:
+        (folder / "resume.pt").unlink(missing_ok=True)
+        shutil.rmtree(folder / "last.vidfake", ignore_errors=True)
+    return Fitted(loaded.checkpoint.detector, loaded.loss, evaluated, None, seconds)
+
+
+def end_to_end_config(bench: Bench, config: RunConfig, key: str) -> RunConfig:
+    """The run's settings with the study's clips: nothing of the held-out fakes, the same split for every run."""
+    study = bench.study.data
+    data = replace(
+        config.data,
+        store=study.store,
+        train_split=study.train_split,
+        validation_split=study.validation_split,
+        validation_fraction=study.validation_fraction,
+        split_seed=study.split_seed,
+        makers=study.makers,
+        validation_makers=study.makers,
+        leave_out=tuple(name for name in study.validation_held_out if name not in MAKERS.names()),
+        cache_features=False,
+        # a worker process may have no children of its own
+        workers=0 if multiprocessing.parent_process() is not None else config.data.workers,
+    )
+    return replace(
+        config,
+        name=file_name(key.replace("/", "-")),
+        out=str(bench.plan.out / "work"),
+        extract=bench.clips.store.settings,
+        data=data,
+    )
