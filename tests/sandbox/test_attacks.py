@@ -161,7 +161,7 @@ def test_5_addresses_and_pseudo_protocols(detector: LoadedDetector, victim: Path
 
 
 def test_6_a_picture_of_gigabytes_is_not_decoded(tmp_path: Path, detector: LoadedDetector) -> None:
-    """8704 x 4352, more than 8K, in a small file; then its header says 64 x 64, and only the decoder's limit knows."""
+    """8704 x 4352, more than 8K, in a small file; then its header says 64 x 64: only the decoder's limit knows."""
     path = tmp_path / "huge.avi"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mjpeg", rate=25)

@@ -200,7 +200,7 @@ def named(face_video: Path, tmp_path: Path) -> Any:
         ("hang", "hangs or is far too slow"),
         ("late", "ended by signal 11"),
         ("nonsense", "no answer"),
-        ("lie", "hangs or is far too slow"),
+        pytest.param("lie", "hangs or is far too slow", marks=pytest.mark.slow),
     ],
 )
 def test_what_a_child_does_is_a_reason_in_words(named: Any, tmp_path: Path, act: str, words: str) -> None:
@@ -313,7 +313,7 @@ def is_running(pid: int) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
-@pytest.mark.parametrize("how", ["killed", "ends"])
+@pytest.mark.parametrize("how", ["killed", pytest.param("ends", marks=pytest.mark.slow)])
 def test_no_child_outlives_its_parent(face_video: Path, how: str) -> None:
     code = (
         "import sys, time; from vidfake.sandbox import extract_in_child, extraction; "
