@@ -20,6 +20,8 @@ PARTS = {
     "pipeline": "scoring a video: seconds per stage, times real time, ratio to decoding, peak memory",
     "training": "clips per second, end to end and with cached features; clip store size and read rate",
     "losses": "every loss against plain cross-entropy and pytorch-metric-learning",
+    "study": "a loss study on cached features: seconds per run, overhead of the runner, memory, the whole study",
+    "sandbox": "decoding in a confined child process against decoding in this one",
     "metrics": "evaluation of 100,000 videos x 32 frames with 2,000 bootstrap resamples",
 }
 

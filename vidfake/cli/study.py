@@ -37,6 +37,10 @@ def _register_run(group: typer.Typer) -> None:
         study: Annotated[Path, typer.Argument(help="A study file (.toml): what is compared, and how.")],
         out: Annotated[Path, typer.Option("--out", help="Folder of the results; run again to go on.")],
         settings: SetOption = None,
+        stores: Annotated[
+            list[str] | None,
+            typer.Option("--store", metavar="NAME=PATH", help="Clip store of a test; 'study' is the study's own."),
+        ] = None,
         workers: WorkersOption = 0,
         only: Annotated[str, typer.Option("--only", help="Losses or arms, by commas; others another time.")] = "",
         accept_change: Annotated[
@@ -54,9 +58,9 @@ def _register_run(group: typer.Typer) -> None:
         A killed study goes on where it was; at most the runs in progress are lost.
         """
         from vidfake.cli import display
-        from vidfake.study.definition import load_study
+        from vidfake.study.definition import load_study, with_stores
 
-        definition = load_study(study, settings or [])
+        definition = with_stores(load_study(study, settings or []), stores or [])
         if dry_run:
             _print_plan(definition, as_json=as_json)
             return
@@ -66,7 +70,7 @@ def _register_run(group: typer.Typer) -> None:
             summary = run_study(
                 definition,
                 out,
-                workers=worker_count(workers),
+                workers=_processes(definition.mode, workers),
                 only=tuple(name.strip() for name in only.split(",") if name.strip()),
                 accept_change=accept_change,
                 shard=_shard(shard),
@@ -192,12 +196,18 @@ def _print_plan(definition: object, *, as_json: bool) -> None:
     display.say(f"hash {definition.hash}")
 
 
+def _processes(mode: str, asked: int) -> int:
+    """Worker processes; an end-to-end run has its own loading processes and stays in this one unless asked."""
+    return worker_count(asked) if mode == "cached" else (asked if asked > 1 else 0)
+
+
 def _shard(text: str) -> tuple[int, int]:
+    """The share of the arms: as given, or this process's place among those of torchrun. Each then trains by itself,
+    on its own GPU (LOCAL_RANK)."""
     from vidfake.data.prepare import parse_shard
 
-    if text:
-        return parse_shard(text)
-    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    rank, size = os.environ.pop("RANK", "0"), os.environ.pop("WORLD_SIZE", "1")
+    return parse_shard(text or f"{rank}/{size}")
 
 
 @contextmanager

@@ -190,6 +190,22 @@ def load_study(path: Path | str, overrides: Sequence[str] = ()) -> StudyDefiniti
     return study
 
 
+def with_stores(study: StudyDefinition, named: Sequence[str]) -> StudyDefinition:
+    """The study with clip stores in other places: ``study=PATH``, or ``TEST=PATH``. Its hash stays as it is."""
+    for text in named:
+        name, equals, path = text.partition("=")
+        known = ["study", *(test.name for test in study.tests)]
+        if not equals or name not in known:
+            raise ConfigError(f"--store {text!r} is not NAME=PATH with a name of: {', '.join(known)}.")
+        if name == "study":
+            study = replace(study, data=replace(study.data, store=path))
+        else:
+            study = replace(
+                study, tests=tuple(replace(t, store=path) if t.name == name else t for t in study.tests)
+            )  # fmt: skip
+    return study
+
+
 def without_paths(study: StudyDefinition) -> dict[str, Any]:
     """The content that is hashed: where data lie on this machine is no part of a registration."""
     kept = replace(

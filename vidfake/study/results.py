@@ -51,7 +51,7 @@ class RunRecord:
     `validation[set][readout]` and `tests[set][readout]` hold figures: ``frame_auc``, ``frames_averaged_auc``,
     ``clip_auc``, ``video_auc``, ``video_eer``, ``balanced_accuracy`` (at the threshold chosen on ``in_domain``
     validation), ``ece``, ``brier`` (calibrated there), ``coverage``. Sets of validation are ``in_domain`` and
-    ``held_out``. `attribution[set]`: ``macro_f1``, ``macro_recall``, ``accuracy`` over clips (task manipulation).
+    ``held_out``. `attribution[set]`: ``macro_f1``, ``macro_recall``, ``accuracy`` over videos (task manipulation).
     `diagnostics`: of validation embeddings (`losses.diagnostics`). `tables[set][readout]`: file names beside the
     record; frame rows are in the primary read-out's table only, since they do not depend on the read-out.
     """
