@@ -96,7 +96,7 @@ def run(rounds: int = 7) -> list[Table]:
     note = (
         f"Medians of {rounds} measurements, each with and then without, in one process; ratios are medians of the "
         f"ratios of the pairs. Starting a child takes {found['start_up']:.2f} s, once for a batch and again every "
-        f"200 files; `vidfake score` starts it while it loads the detector. A child's largest resident memory here: "
+        "200 files; `vidfake score` starts it while it loads the detector. A child's largest resident memory here: "
         f"{found['peak']:.0f} MiB. In force in it: {', '.join(found['in_force'])}. "
         f"Load average meanwhile: {load:.1f}."
     )
