@@ -71,8 +71,9 @@ def test_score_tables_give_the_figures_of_the_record(finished: Path) -> None:
     assert set(record.tests["people"]) == {"native", "prototype", "probe", "knn"}
 
 
-def test_same_study_twice_gives_the_same_records(finished: Path, store: Path, tmp_path: Path) -> None:
-    run_study(toy_study.study(store), tmp_path, workers=2)
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_same_study_twice_gives_the_same_records(workers: int, finished: Path, store: Path, tmp_path: Path) -> None:
+    run_study(toy_study.study(store), tmp_path, workers=workers)
     assert contents(tmp_path) == contents(finished), "also with processes and in another order"
 
 
@@ -136,6 +137,7 @@ def test_killed_study_goes_on_where_it_was(finished: Path, store: Path, tmp_path
     process.wait()
     kept = {p: p.stat().st_mtime_ns for p in runs.glob("*/*/*.json")}
     assert kept
+    (runs / "softmax" / "search" / ".000.started").write_text("1")  # as if killed just after the record
     seen: list[StudyProgress] = []
     run_study(toy_study.study(store), tmp_path, workers=0, watch=seen.append)
     assert seen[0].done == len(kept)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,50 +21,51 @@ from vidfake.study.projection import Projection, fit_projection
 from vidfake.study.sets import TensorSet, counts, pack
 
 Report = Callable[[str, int, int | None], None]
+LOADED_HERE = 500  # clips that are read without processes of their own
 
 
 @dataclass(frozen=True)
 class Sets:
-    """Folders of packed sets, and how many clips and videos of each class they hold."""
+    """Folders of packed sets, how many clips and videos of each class they hold, and what a reader should know."""
 
     folders: dict[str, Path]
     clips: dict[str, dict[str, int]]
     videos: dict[str, dict[str, int]]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Material:
-    """Training and validation; `open_tests` makes the tests ready. `kept_from_search`: paths it may not open."""
+    """What a study's clips are. `prepare` makes training and validation ready for runs, `open_tests` the tests.
+    `kept_from_search`: paths that a search may not open."""
 
     class_names: tuple[str, ...]
-    folders: dict[str, Path]
-    clips: dict[str, dict[str, int]]
-    videos: dict[str, dict[str, int]]
     fingerprint: str
     kept_from_search: tuple[str, ...]
-    notes: tuple[str, ...]
-    open_tests: Callable[[Report], Sets]
+    prepare: Callable[[], Sets]
+    open_tests: Callable[[], Sets]
 
 
 def cached_material(study: StudyDefinition, out: Path, report: Report) -> Material:
-    """Features of every training and validation clip by the frozen encoder, computed once per study folder.
+    """Features of every clip by the frozen encoder, computed once per study folder, when they are asked for.
 
     Raises ConfigError for data that cannot make a study, StorageError where the disk is too small.
     """
     clips = _opened(study)
     encode, facts = study_encoder(study, clips.config)
-    packer = _Packer(study, out, encode, facts, report)
-    sets = packer.pack(clips.datasets(), out / "sets")
+    packer = _Packer(study, out, encode, facts, report, clips.config.data.workers)
     stores = _stores(study)
+
+    def prepare() -> Sets:
+        sets = packer.pack(clips.datasets(), out / "sets")
+        return replace(sets, notes=_notes(study, packer.projection))
+
     return Material(
         class_names=clips.class_names,
-        folders=sets.folders,
-        clips=sets.clips,
-        videos=sets.videos,
         fingerprint=fingerprint(_hashes(stores), facts),
         kept_from_search=tuple(stores.values()),
-        notes=_notes(study, packer.projection),
-        open_tests=lambda report: _tests(study, clips, packer, out),
+        prepare=prepare,
+        open_tests=lambda: _tests(study, clips, packer, out),
     )
 
 
@@ -72,22 +73,21 @@ def pixel_material(study: StudyDefinition, out: Path, report: Report) -> Materia
     """For an end-to-end study: clips stay in the stores, and every run trains on their pictures."""
     clips = _opened(study)
     stores = _stores(study)
-    datasets = clips.datasets()
 
-    def tests(report: Report) -> Sets:
+    def tests() -> Sets:
         from vidfake.study.tests_data import open_tests  # not before every search is done
 
         return _counted(open_tests(study, clips))
 
-    found = _counted(datasets)
+    def prepare() -> Sets:
+        notes = ("End-to-end mode: the encoder is trained in every run.",)
+        return replace(_counted(clips.datasets()), notes=notes)
+
     return Material(
         class_names=clips.class_names,
-        folders={},
-        clips=found.clips,
-        videos=found.videos,
         fingerprint=fingerprint(_hashes(stores), {"trained": to_dict(clips.config.model.encoder)}),
         kept_from_search=tuple(path for role, path in stores.items() if role != "study"),
-        notes=("End-to-end mode: the encoder is trained in every run.",),
+        prepare=prepare,
         open_tests=tests,
     )
 
@@ -143,6 +143,7 @@ class _Packer:
     encode: Encode
     facts: dict[str, Any]
     report: Report
+    workers: int
     projection: Projection | None = None  # fitted on the first set, which is training
 
     def pack(self, datasets: dict[str, ClipDataset], folder: Path) -> Sets:
@@ -160,6 +161,7 @@ class _Packer:
             self.encode,
             encoder=self.facts,
             dtype="float32",
+            workers=self.workers if len(dataset) > LOADED_HERE else 0,
             progress=lambda stage, done, total: self.report(f"features of {name}", done, total),
         )
         if self.study.data.feature_dim and self.projection is None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from vidfake.data.locking import writer_lock
 from vidfake.data.pool import Crash, run_jobs
@@ -20,7 +23,7 @@ from vidfake.study.bench import Bench, BenchPlan, Stamp, new_record, one_thread
 from vidfake.study.changes import code_version, compared, marks, new_state
 from vidfake.study.definition import StudyDefinition
 from vidfake.study.final import FinalJob, FinalPlan, final_job, final_work
-from vidfake.study.material import Material, cached_material, pixel_material
+from vidfake.study.material import Material, Sets, cached_material, pixel_material
 from vidfake.study.pace import Pace, StudyProgress
 from vidfake.study.results import Exclusion, Phase, RunRecord, StudyFolder
 from vidfake.study.search import Done, SearchJob, best_trial, points_of, search_jobs, search_work, start_search
@@ -87,8 +90,14 @@ class _Session:
         self.arms, excluded = plan_arms(study, len(self.material.class_names))
         self.excluded = {(e.task, e.arm): e for e in excluded}
         self.stamp = self._register(accept)
-        self.plan = BenchPlan.of(study, self.material.folders, out, self.stamp)
+        sets = self.material.prepare()
+        self._note(sets)
+        self.plan = BenchPlan.of(study, sets.folders, out, self.stamp)
+        for marker in (out / "runs").glob("*/*/*/.*.started"):
+            if (marker.parent / f"{marker.name[1:-8]}.json").exists():
+                marker.unlink()  # killed between writing the record and this
         self.crashed: list[str] = []
+        self._read: dict[tuple[str, str, str], list[RunRecord]] = {}
         self.made = 0
 
     def _register(self, accept: bool) -> Stamp:
@@ -104,9 +113,7 @@ class _Session:
             state,
             class_names=list(self.material.class_names),
             arms=[arm.state() for arm in self.arms],
-            clips=self.material.clips,
-            videos=self.material.videos,
-            notes=list(dict.fromkeys([*state.notes, *self.material.notes, *self._notes()])),
+            notes=list(dict.fromkeys([*state.notes, *self._notes()])),
         )
         self.folder.write_state(state)
         for exclusion in self.excluded.values():
@@ -121,6 +128,17 @@ class _Session:
                 "search seed: there is nothing degraded for the student, so this is self-distillation."
             ]
         return []
+
+    def _note(self, sets: Sets) -> None:
+        """Numbers of clips and notes into ``study.json``."""
+        state = self.folder.state()
+        state = replace(
+            state,
+            clips={**state.clips, **sets.clips},
+            videos={**state.videos, **sets.videos},
+            notes=list(dict.fromkeys([*state.notes, *sets.notes])),
+        )
+        self.folder.write_state(state)
 
     def run(self, only: Sequence[str], shard: tuple[int, int]) -> StudySummary:
         """Searches of all arms, then the tests are opened, then the final runs."""
@@ -139,12 +157,9 @@ class _Session:
         self._work(work, trials, partial(start_search, kept_from), pace)
         finals = [job for arm in arms for job in self._final_jobs(arm, pace, seeds[arm.task, arm.name])]
         if finals:
-            tests = self.material.open_tests(self.report)
+            tests = self.material.open_tests()
+            self._note(tests)
             final = FinalPlan(self.plan, tests.folders, self.study)
-            state = self.folder.state()
-            self.folder.write_state(
-                replace(state, clips={**state.clips, **tests.clips}, videos={**state.videos, **tests.videos})
-            )
             self._work(partial(final_work, final), finals, one_thread, pace)
         now = pace.now()
         return StudySummary(self.out, self.made, now.done, now.failed, len(self.excluded), tuple(self.crashed))
@@ -164,7 +179,10 @@ class _Session:
         return search_jobs(self.study, arm, done)
 
     def _records(self, arm: Arm, phase: Phase) -> list[RunRecord]:
-        return self.folder.records(arm.task, arm.name, phase)
+        key = (arm.task, arm.name, phase)
+        if key not in self._read:
+            self._read[key] = self.folder.records(arm.task, arm.name, phase)
+        return self._read[key]
 
     def _seeds_left(self, arm: Arm) -> list[int]:
         """Seeds without a run of the present best configuration (more trials may have found a better one)."""
@@ -207,18 +225,20 @@ class _Session:
     def _work(
         self, work: Callable[[Any], list[Done]], jobs: Sequence[Any], start: Callable[[], None], pace: Pace
     ) -> None:
-        results = run_jobs(work, jobs, workers=self.workers, start=start if self.workers else None)
-        try:
-            for job, found in results:
-                done = self._crash(job, found) if isinstance(found, Crash) else found
+        threads = _one_thread_each(always=self.workers > 0 or self.study.mode == "cached")
+        with threads, closing(self._results(work, jobs, start)) as results:  # ends the processes, whatever happens
+            for done in results:
                 for one in done:
                     self.made += 1
                     pace.ran(one.phase, one.status, one.seconds)
                 self.watch(pace.now())
-        finally:
-            close = getattr(results, "close", None)
-            if close is not None:
-                close()
+        self._read.clear()
+
+    def _results(
+        self, work: Callable[[Any], list[Done]], jobs: Sequence[Any], start: Callable[[], None]
+    ) -> Generator[list[Done], None, None]:
+        for job, found in run_jobs(work, jobs, workers=self.workers, start=start if self.workers else None):
+            yield self._crash(job, found) if isinstance(found, Crash) else found
 
     def _crash(self, job: SearchJob | FinalJob, crash: Crash) -> list[Done]:
         """Runs whose process died twice are failed runs, with what ended them."""
@@ -239,3 +259,23 @@ class _Session:
             self.folder.write_record(failed)
             self.crashed.append(failed.key)
         return [Done(r.key, r.phase, "failed", 0.0) for r in made]
+
+
+@contextmanager
+def _one_thread_each(*, always: bool) -> Iterator[None]:
+    """One thread for torch here, and for the arithmetic libraries of the processes that are started meanwhile: they
+    have a processor each, and sums in another order would be other numbers."""
+    if not always:
+        yield
+        return
+    threads, kept = torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        if kept is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = kept
