@@ -17,6 +17,7 @@ from vidfake.data.batch import ClipBatch
 from vidfake.data.clips import ClipDataset, ClipItem, Draw, collate, frames_needed
 from vidfake.data.store import ClipStore
 from vidfake.errors import ManifestError, SamplerError
+from vidfake.inference.predict import all_records
 from vidfake.synth.base import MadeClip, MakerClip
 from vidfake.types import ByteArray
 
@@ -241,6 +242,12 @@ def test_nothing_and_pictures_of_two_sizes_make_no_batch(small_store: ClipStore)
         collate([item, replace(item, faces=item.faces[:, ::2])])
     with pytest.raises(ValueError, match="must have one size"):
         collate([item, replace(item, faces=None, features=np.zeros((6, 4)))])
+
+
+def test_a_fake_that_cannot_be_made_is_no_video(small_store: ClipStore) -> None:
+    """The one of the video without faces, which is listed itself."""
+    names = {record.video_id for record in all_records(ClipDataset(small_store, makers={"stamp": stamp}))}
+    assert names == {"a", "a-swap", "b", "b-swap", "c", "empty", "a#stamp", "b#stamp", "c#stamp"}
 
 
 def test_clips_too_short_for_a_maker_get_no_fake_of_it() -> None:

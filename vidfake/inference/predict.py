@@ -127,8 +127,13 @@ def _table(dataset: ClipDataset, rows: dict[str, _Rows], detector_name: str) -> 
 
 
 def all_records(dataset: ClipDataset) -> list[VideoRecord]:
-    """The dataset's records, and one for every fake made on the fly (its own video, of the same source)."""
+    """The dataset's records, and one for every fake made on the fly (its own video, of the same source).
+
+    A fake that could not be made, from a video without a face or with clips too short for the maker, is no video and
+    takes nothing off the coverage; its real is listed all the same.
+    """
     records = list(dataset.records.values())
+    made_ids = {item.video_id for item in dataset.items if item.maker}
     made = [
         replace(
             record,
@@ -139,6 +144,6 @@ def all_records(dataset: ClipDataset) -> list[VideoRecord]:
         )
         for maker in dataset.makers
         for record in records
-        if record.label == 0
+        if f"{record.video_id}#{maker}" in made_ids
     ]
     return records + made
