@@ -159,7 +159,23 @@ def _write_table(values: dict[str, Any], path: list[str], lines: list[str]) -> N
     scalars = {k: v for k, v in values.items() if not isinstance(v, dict) and v is not None}
     tables = {k: v for k, v in values.items() if isinstance(v, dict)}
     if path and (scalars or not tables):
-        lines.append(f"\n[{'.'.join(path)}]")
-    lines.extend(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in scalars.items())
+        lines.append(f"\n[{'.'.join(map(_key, path))}]")
+    lines.extend(f"{_key(key)} = {_inline(value)}" for key, value in scalars.items())
     for key, value in tables.items():
         _write_table(value, [*path, key], lines)
+
+
+def _inline(value: Any) -> str:
+    """A value on one line; tables inside a list become inline tables, without what is None."""
+    if isinstance(value, dict):
+        pairs = [f"{_key(key)} = {_inline(item)}" for key, item in value.items() if item is not None]
+        return "{ " + ", ".join(pairs) + " }" if pairs else "{}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_inline, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _key(name: str) -> str:
+    """A key as TOML wants it: bare where it may be, else quoted."""
+    bare = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
+    return name if bare else json.dumps(name, ensure_ascii=False)

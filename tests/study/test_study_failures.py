@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import toy_study
 
-from vidfake.data.pool import run_jobs
-from vidfake.errors import ConfigError, ProtocolError, StorageError
+from vidfake.data.pool import Crash, run_jobs
+from vidfake.errors import ConfigError, MissingPackageError, ProtocolError, StorageError
 from vidfake.losses import LOSSES
 from vidfake.losses.base import SearchSpace
 from vidfake.losses.softmax import Softmax
@@ -19,6 +19,7 @@ from vidfake.study.bench import BenchPlan, Stamp
 from vidfake.study.results import RunRecord, StudyFolder
 from vidfake.study.run import run_study
 from vidfake.study.search import search_work, start_search
+from vidfake.study.tpe import tpe_point
 
 
 @pytest.fixture
@@ -145,3 +146,47 @@ def test_unknown_held_out_name_is_refused(store: Path, tmp_path: Path) -> None:
     data = replace(study.data, validation_held_out=("warped",))
     with pytest.raises(ConfigError, match="validation_held_out has"):
         run_study(replace(study, data=data), tmp_path, workers=0)
+
+
+def test_run_whose_process_dies_twice_is_a_failed_run(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import vidfake.study.run as engine
+
+    def dying(work: Any, jobs: Any, **options: Any) -> Any:
+        for job in jobs:
+            died = job.arm.name == "cosface" and getattr(job, "trials", None) == (1,)
+            yield job, Crash("its process was ended by signal 11") if died else work(job)
+
+    monkeypatch.setattr(engine, "run_jobs", dying)
+    summary = run_study(toy_study.study(store, trials=2, seeds=(1,)), tmp_path, workers=0)
+    good, bad = StudyFolder(tmp_path).records("binary", "cosface", "search")
+    assert (good.status, bad.status, bad.cost.attempts) == ("ok", "failed", 2)
+    assert bad.reason == "crashed twice: its process was ended by signal 11"
+    assert summary.crashed == ("binary/cosface/search/1",)
+    assert [r.chosen_trial for r in StudyFolder(tmp_path).records("binary", "cosface", "final")] == [0]
+
+
+def test_tpe_goes_towards_what_was_good_and_depends_on_nothing_else() -> None:
+    pytest.importorskip("optuna")
+
+    def trial(number: int, point: list[float]) -> RunRecord:
+        value = 1 - (point[0] - 0.3) ** 2
+        return RunRecord("k", "s", "", "", "", "", "binary", "a", "a", "search", number, 0, 2, "ok",
+                         point=point, objective=value)  # fmt: skip
+
+    records = [trial(i, [(i + 0.5) / 8, 0.5]) for i in range(8)]
+    for number in range(8, 20):
+        records.append(trial(number, tpe_point(records, 2, seed=0, trial=number)))
+    assert max(r.objective or 0 for r in records) > max(r.objective or 0 for r in records[:8])
+    assert tpe_point(records[:12], 2, seed=0, trial=12) == records[12].point
+
+
+def test_tpe_without_optuna_says_what_to_install(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(MissingPackageError, match=r"vidfake\[optuna\]"):
+        run_study(toy_study.study(store, search="tpe"), tmp_path)

@@ -10,6 +10,7 @@ import toy_study
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vidfake.config import to_toml
 from vidfake.errors import ConfigError
 from vidfake.settings import RunConfig
 from vidfake.study.arms import plan_arms
@@ -106,8 +107,11 @@ def test_tests_that_are_not_tests_are_refused() -> None:
 
 
 @pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "configs" / "studies").glob("*.toml")))
-def test_shipped_studies_load_and_have_their_arms(path: Path) -> None:
+def test_shipped_studies_load_and_have_their_arms(path: Path, tmp_path: Path) -> None:
     study = load_study(path)
     arms, _ = plan_arms(study, 6)
+    again = tmp_path / "again.toml"
+    again.write_text(to_toml(study))
+    assert load_study(again) == study
     assert arms
     assert study.tests

@@ -23,7 +23,7 @@ from vidfake.study.arms import Arm
 from vidfake.study.clips import HELD_OUT, IN_DOMAIN, TRAINING, StudyClips, open_clips
 from vidfake.study.definition import StudyDefinition
 from vidfake.study.fit import PlanCache, embedded, fit_run
-from vidfake.study.results import Cost, Phase, RunRecord, StudyFolder
+from vidfake.study.results import Phase, RunRecord, StudyFolder
 from vidfake.study.sets import ClipSet, PixelSet, TensorSet, open_set
 from vidfake.study.space import bounds_at, settings_at
 
@@ -196,7 +196,7 @@ def attempt(bench: Bench, record: RunRecord, make: Callable[[], RunRecord]) -> R
     assert number is not None
     folder = bench.results.run_folder(record.task, record.arm, record.phase)
     attempts = _begin(folder / f".{number:03d}.started")
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     try:
         made = make()
     except (StorageError, ProtocolError):
@@ -206,9 +206,13 @@ def attempt(bench: Bench, record: RunRecord, make: Callable[[], RunRecord]) -> R
     except Exception as error:  # a defect in one loss must not end the other 3,000 runs; it is in the record
         made = replace(record, status="failed", reason=f"unexpected {type(error).__name__}: {error}")
     cost = replace(
-        made.cost, seconds=time.perf_counter() - start, peak_rss_mib=peak_rss_mib(), attempts=attempts
-    )  # fmt: skip
-    made = replace(made, cost=Cost(**vars(cost)))
+        made.cost,
+        seconds=time.perf_counter() - start,
+        cpu_seconds=time.process_time() - busy,
+        peak_rss_mib=peak_rss_mib(),
+        attempts=attempts,
+    )
+    made = replace(made, cost=cost)
     bench.results.write_record(made)
     (folder / f".{number:03d}.started").unlink(missing_ok=True)
     return made

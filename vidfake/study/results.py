@@ -34,6 +34,7 @@ class Cost:
     """What a run took; the only part of a record that differs when a study is run again."""
 
     seconds: float = 0.0
+    cpu_seconds: float = 0.0  # of the process: says what a run takes also where others use the machine
     train_seconds: float = 0.0
     peak_rss_mib: float = 0.0  # of the process so far
     attempts: int = 1
