@@ -73,7 +73,7 @@ def extract_in_child(
             "limits": asdict(limits.video),
             "stall_seconds": limits.stall_seconds,
         }
-        result = _Conversation(child, settings, os.stat(path).st_size, str(path)).run(job, on_clip)
+        result = _Conversation(child, settings, _num_bytes(path), str(path)).run(job, on_clip)
     except BaseException as error:
         if isinstance(error, VidfakeError) and not isinstance(error, DecoderFailedError) and child.is_alive():
             _give_back(child)
@@ -82,6 +82,14 @@ def extract_in_child(
         raise
     _give_back(child)
     return result
+
+
+def _num_bytes(path: Path | str) -> int:
+    """Size of the file, for the patience with it; one that has gone meanwhile is the child's to report."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
 
 
 class _Conversation:
