@@ -129,7 +129,7 @@ def _table(dataset: ClipDataset, rows: dict[str, _Rows], detector_name: str) -> 
 def all_records(dataset: ClipDataset) -> list[VideoRecord]:
     """The dataset's records, and one for every fake made on the fly (its own video, of the same source).
 
-    A fake that could not be made, from a video without a face or with clips too short for the maker, is no video and
+    A fake that could not be made, from a video without a face or from too short clips, is no video and
     takes nothing off the coverage; its real is listed all the same.
     """
     records = list(dataset.records.values())
