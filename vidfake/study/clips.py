@@ -147,9 +147,10 @@ def study_encoder(study: StudyDefinition, config: RunConfig) -> tuple[Encode, di
     """The frozen encoder behind all features: of a trained detector, or as config.model.encoder says."""
     if study.data.encoder_checkpoint:
         loaded = load_checkpoint(study.data.encoder_checkpoint)
-        detector, name = loaded.detector, loaded.config.model.encoder.name
-    else:
-        detector = build_detector(config.model, num_frames=config.extract.num_frames)
-        name = config.model.encoder.name
+        loaded.detector.encoder.freeze()
+        name = loaded.config.model.encoder.name
+        encode, facts = frozen_encoder(loaded.detector, torch.device("cpu"), name=name)
+        return encode, {**facts, "checkpoint": loaded.sha256}
+    detector = build_detector(config.model, num_frames=config.extract.num_frames)
     detector.encoder.freeze()
-    return frozen_encoder(detector, torch.device("cpu"), name=name)
+    return frozen_encoder(detector, torch.device("cpu"), name=config.model.encoder.name)

@@ -133,6 +133,11 @@ class StudyDefinition:
         for name in (*known, *(v.name for v in self.variants)):
             plain = bool(name) and all(c.isalnum() or c in "-_" for c in name)
             _check(plain, f"'{name}' names a file; use letters, digits, - and _")
+        features = bool(self.data.encoder_checkpoint or self.data.feature_dim)
+        _check(
+            self.mode == "cached" or not features,
+            "data.encoder_checkpoint and data.feature_dim are of cached features; an end-to-end study has none",
+        )
         self._check_leaks()
 
     def _check_leaks(self) -> None:

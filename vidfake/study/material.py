@@ -13,7 +13,6 @@ from vidfake.data.clips import ClipDataset
 from vidfake.data.features import Encode, cache_key, cached_features
 from vidfake.data.store import ClipStore
 from vidfake.errors import ConfigError, StorageError
-from vidfake.files import sha256_file
 from vidfake.study.changes import fingerprint
 from vidfake.study.clips import StudyClips, open_clips, study_encoder
 from vidfake.study.definition import StudyDefinition
@@ -58,7 +57,7 @@ def cached_material(study: StudyDefinition, out: Path, report: Report) -> Materi
 
     def prepare() -> Sets:
         sets = packer.pack(clips.datasets(), out / "sets")
-        return replace(sets, notes=_notes(study, packer.projection))
+        return replace(sets, notes=_notes(facts, packer.projection))
 
     return Material(
         class_names=clips.class_names,
@@ -116,7 +115,7 @@ def _counted(datasets: dict[str, ClipDataset]) -> Sets:
     return Sets({}, clips, videos)
 
 
-def _notes(study: StudyDefinition, projection: Projection | None) -> tuple[str, ...]:
+def _notes(facts: dict[str, Any], projection: Projection | None) -> tuple[str, ...]:
     notes = [
         "Cached mode: the encoder is frozen; aggregator, embedding and loss are trained on its features, without "
         "augmentation. Differences between losses that come from training the encoder cannot show here."
@@ -124,9 +123,8 @@ def _notes(study: StudyDefinition, projection: Projection | None) -> tuple[str, 
     if projection is not None:
         kept, share = projection.axes.shape[1], 100 * projection.share
         notes.append(f"Features are projected on {kept} main axes of training frames ({share:.1f} % of variance).")
-    if study.data.encoder_checkpoint:
-        digest = sha256_file(Path(study.data.encoder_checkpoint) / "model.safetensors")[:12]
-        notes.append(f"Features are of the encoder of a trained detector ({digest}).")
+    if "checkpoint" in facts:
+        notes.append(f"Features are of the encoder of a trained detector ({str(facts['checkpoint'])[:12]}).")
     return tuple(notes)
 
 
