@@ -191,7 +191,7 @@ def _print_plan(definition: object, *, as_json: bool) -> None:
     variants = max(1, len(definition.variants))
     arms = len(definition.loss_names()) * len(definition.tasks) * variants
     each = definition.trials + len(definition.seeds)
-    display.say(to_toml(definition))
+    display.stderr.print(to_toml(definition), markup=False, highlight=False)
     display.say(f"{arms} arms x ({definition.trials} trials + {len(definition.seeds)} seeds) = {arms * each} runs")
     display.say(f"hash {definition.hash}")
 
