@@ -1,8 +1,8 @@
 """The effect of each loss against the control: paired over seeds and videos, Holm over the family, equivalence.
 
-A claim of a difference needs seeds: with n pairs the smallest two-sided p-value of a signed-rank test is 2 / 2^n, so
-that fewer than log2(2 k / alpha) seeds can carry no claim among k comparisons, however large the difference. An
-analysis with fewer makes none and says how many are needed (../docs/loss_study.md).
+A claim of a difference needs seeds: with n pairs the smallest two-sided p-value of a signed-rank test is 2 / 2^n,
+so that fewer than log2(2 k / alpha) seeds can carry no claim among k comparisons, however large the difference. An
+analysis with fewer makes none and says how many are needed (docs/loss_study.md).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vidfake.errors import UndefinedMetricError
 from vidfake.metrics.bootstrap import Interval, interval, over_seeds, p_value
 from vidfake.metrics.delong import delong_test
 from vidfake.metrics.multiplicity import holm
-from vidfake.metrics.segments import Float64Array
+from vidfake.metrics.segments import Float64Array, IntArray
 from vidfake.study.analysis_bootstrap import AucSamples
 
 Verdict = Literal["better", "worse", "different but within the margin", "equivalent", "undecided", "no claim"]
@@ -30,11 +30,11 @@ POWER = 0.8
 class Effect:
     """A loss minus its control: means over the seeds that both have.
 
-    `interval` has confidence 1 - alpha and `band` 1 - 2 alpha: the two one-sided tests of equivalence at alpha. Both
-    hold training and test videos for chance; `seed_deviation` is that of the paired difference over seeds alone,
-    `seed_error` and `video_error` the standard errors from either source by itself. `wins` counts seeds in which
-    the loss is above the control. `wilcoxon_p` (over seeds, these videos) and `delong_p` (median over seeds, videos
-    as if independent) are second opinions. `holm_p` is there in a family whose seeds suffice.
+    `interval` has confidence 1 - alpha and `band` 1 - 2 alpha: the two one-sided tests of equivalence at alpha.
+    Both hold training and test videos for chance; `seed_deviation` is that of the paired difference over seeds
+    alone, `seed_error` and `video_error` the standard errors from either source by itself. `wins` counts seeds in
+    which the loss is above the control. `wilcoxon_p` (over seeds, these videos) and `delong_p` (median over seeds,
+    videos as if independent) are second opinions. `holm_p` is there in a family whose seeds suffice.
     """
 
     task: str
@@ -74,8 +74,9 @@ class Effect:
 class Family:
     """Comparisons that are one claim: each loss against the control on the primary metric and test of a task.
 
-    `missing`: arms without a comparison -> why. `seeds` is what the comparisons have at least, `seeds_needed` what
-    claims of a difference need, `seeds_for_equivalence` what one claim of equivalence needs.
+    `missing`: arms without a comparison -> why. `seeds` is what its comparisons have at most, `seeds_needed` what
+    a claim of a difference needs, `seeds_for_equivalence` what one claim of equivalence needs. `refused` is a
+    reason to claim nothing at all.
     """
 
     task: str
@@ -120,7 +121,7 @@ def seeds_needed(comparisons: int, alpha: float) -> int:
 
 def comparisons_carried(seeds: int, alpha: float) -> int:
     """Most comparisons that so many seeds can carry."""
-    return math.floor(alpha * 2 ** (seeds - 1) * (1 + 1e-12))
+    return math.floor(alpha * 2.0 ** (seeds - 1) * (1 + 1e-12))
 
 
 def paired_effect(
@@ -181,9 +182,7 @@ def _spread(gaps: Float64Array, samples: Float64Array, effect: Effect, alpha: fl
     }
 
 
-def _delong(
-    ours: Float64Array, theirs: Float64Array, labels: np.ndarray[tuple[int, ...], np.dtype[np.int64]]
-) -> float | None:
+def _delong(ours: Float64Array, theirs: Float64Array, labels: IntArray) -> float | None:
     try:
         return float(np.median([delong_test(a, b, labels).p_value for a, b in zip(ours, theirs, strict=True)]))
     except UndefinedMetricError:
@@ -197,7 +196,6 @@ def family(
     *,
     alpha: float,
     margin: float,
-    registered_seeds: int,
     metric: str = "video_auc",
     refused: str = "",
 ) -> Family:
@@ -221,7 +219,7 @@ def family(
         margin=margin,
         effects=tuple(effects),
         missing=missing,
-        seeds=min((e.num_seeds for e in effects), default=registered_seeds),
+        seeds=max((e.num_seeds for e in effects), default=0),
         seeds_needed=seeds_needed(planned, alpha),
         seeds_for_equivalence=seeds_needed(1, alpha),
         refused=refused,
@@ -230,25 +228,30 @@ def family(
 
 
 def judged(found: Family, planned: int) -> Family:
-    """The family with Holm's p-values over `planned` comparisons, and verdicts, as far as its seeds carry them."""
-    p_values = {e.arm: e.p for e in found.effects if e.p is not None}
-    silent = {f"\0{i}": 1.0 for i in range(planned - len(p_values))}
-    adjusted = holm({**p_values, **silent}) if found.claims_differences else {}
+    """The family with Holm's p-values over `planned` comparisons, and verdicts, as far as seeds carry them.
+
+    A comparison with too few seeds, for failed runs, keeps its place in the family and claims nothing.
+    """
+    able = {e.arm: e.p for e in found.effects if e.p is not None and e.num_seeds >= found.seeds_needed}
+    silent = {f"\0{i}": 1.0 for i in range(planned - len(able))}
+    adjusted = holm({**able, **silent}) if not found.refused else {}
     effects = []
     for effect in found.effects:
         p = adjusted.get(effect.arm)
-        effects.append(replace(effect, holm_p=p, verdict=_verdict(effect, p, found)))
+        short = found.claims_differences and effect.num_seeds < found.seeds_needed
+        reason = f"{effect.num_seeds} seeds, {found.seeds_needed} are needed" if short else effect.reason
+        effects.append(replace(effect, holm_p=p, verdict=_verdict(effect, p, found), reason=reason))
     return replace(found, effects=tuple(effects))
 
 
 def _verdict(effect: Effect, holm_p: float | None, found: Family) -> Verdict:
-    if effect.band is None or not (found.claims_equivalence or found.claims_differences):
+    if effect.band is None or found.refused or effect.num_seeds < found.seeds_for_equivalence:
         return "no claim"
-    inside = found.claims_equivalence and effect.band.inside(found.margin)
+    inside = effect.band.inside(found.margin)
     if holm_p is not None and holm_p < found.alpha:
         if inside:
             return "different but within the margin"
         return "better" if effect.difference > 0 else "worse"
     if inside:
         return "equivalent"
-    return "undecided" if found.claims_differences else "no claim"
+    return "no claim" if holm_p is None else "undecided"

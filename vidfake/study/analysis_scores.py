@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,7 +26,8 @@ _FRAMES = re.compile(rb'"frames":\{"pts_seconds":' + _LIST + rb',"score":\[([^\]
 class TestScores:
     """Scores of A arms under S seeds on the V labelled videos that every run scored.
 
-    `scores` (A, S, V), NaN throughout where a run is not there; `labels` (V,); `sources`, `video_ids` V strings.
+    `scores` (A, S, V), NaN throughout where a run is not there; `labels` (V,); `sources` (data set and source) and
+    `video_ids` V strings.
     `left_out` counts labelled videos that some run did not score.
     """
 
@@ -46,8 +47,7 @@ class TestScores:
     @property
     def present(self) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
         """(A, S) True where there is a run."""
-        there: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = ~np.isnan(self.scores).all(axis=2)
-        return there
+        return np.asarray(~np.isnan(self.scores).all(axis=2))
 
 
 class TableReader:
@@ -97,7 +97,7 @@ def without_frames(table: ScoreTable) -> ScoreTable:
 
 def load_scores(
     folder: StudyFolder,
-    runs: dict[str, Sequence[RunRecord]],
+    runs: Mapping[str, Sequence[RunRecord]],
     test: str,
     *,
     seeds: Sequence[int],
@@ -126,7 +126,7 @@ def load_scores(
                 ids = table.video_id[found.video]
                 rows[level][a, place[record.seed]] = dict(zip(ids, found.scores.tolist(), strict=True))
                 for i, label in zip(found.video, found.labels.tolist(), strict=True):
-                    facts.setdefault(str(table.video_id[i]), (label, str(table.source_id[i])))
+                    facts.setdefault(str(table.video_id[i]), (label, f"{table.dataset[i]}/{table.source_id[i]}"))
     return {
         level: _stacked(test, level, readout, tuple(runs), tuple(seeds), of_level, facts)
         for level, of_level in rows.items()
