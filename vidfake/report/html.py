@@ -55,15 +55,8 @@ def video_link(media: Media | None, seconds: float | None) -> str:
 
 def render(evaluation: EvaluationResult, media: MediaOf, ranking: Ranking | None = None) -> str:
     """The whole page."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("vidfake.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_finalize,
-    )
-    environment.globals.update(
+    pages = environment()
+    pages.globals.update(
         figure=figure_cell,
         n=numbers,
         level_title=LEVEL_TITLES.get,
@@ -73,7 +66,19 @@ def render(evaluation: EvaluationResult, media: MediaOf, ranking: Ranking | None
         ranking_chart=Markup(critical_difference(ranking)) if ranking else "",
         gallery=[_gallery(result, media) for result in evaluation.results],
     )
-    return environment.get_template("report.html").render(e=evaluation)
+    return pages.get_template("report.html").render(e=evaluation)
+
+
+def environment() -> jinja2.Environment:
+    """Templates of this package; every text that enters a page is escaped, and cleaned of what escaping leaves."""
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("vidfake.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
 
 
 def _finalize(value: Any) -> Any:

@@ -152,7 +152,7 @@ def _task(
         refused = (
             ""
             if level
-            else f"the primary metric '{study.primary_metric}' cannot be resampled over videos; these are of video_auc"
+            else f"the primary metric '{study.primary_metric}' is not resampled over videos; these are of video_auc"
         )
         found = family(
             task, samples, controls, alpha=study.alpha, margin=study.equivalence_margin,
