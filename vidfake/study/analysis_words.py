@@ -56,7 +56,8 @@ def _family(family: Family) -> list[str]:
         )
     if names.get("undecided"):
         found.append(
-            f"{len(names['undecided'])} losses stay undecided: neither a difference nor its absence is shown. That is "
+            f"{len(names['undecided'])} losses stay undecided: neither a difference nor its "
+            f"absence is shown. That is "
             "no evidence that they are alike."
         )
     return found
@@ -77,19 +78,22 @@ def _chance(family: Family) -> list[str]:
     videos = float(np.median([e.video_error or 0.0 for e in known]))
     first = known[0]
     found = [
-        f"The test has {first.num_videos} videos of {first.num_clusters} independent sources of the rarer class. Half "
+        f"The test has {first.num_videos} videos of {first.num_clusters} independent sources of "
+        f"the rarer class. Half "
         f"of the intervals are narrower than \u00b1{decimal(half)}; an equivalence margin of {family.margin:g} "
         f"{'can' if half < family.margin else 'can hardly'} be shown with that."
     ]
     smallest = family.smallest_detectable()
     if smallest is not None:
         found.append(
-            f"A difference below about {decimal(smallest)} would be missed more often than once in five, after Holm's "
+            f"A difference below about {decimal(smallest)} would be missed more often than once "
+            f"in five, after Holm's "
             "correction."
         )
     more = "seeds" if seeds > videos else "test people"
     found.append(
-        f"Of the two sources of chance, training again moves a difference by {decimal(seeds)} and other test people "
+        f"Of the two sources of chance, training again moves a difference by {decimal(seeds)} and "
+        f"other test people "
         f"by {decimal(videos)} (standard errors, medians): more {more} would help most."
     )
     return found
@@ -104,13 +108,15 @@ def _search(task: TaskAnalysis) -> list[str]:
     late = [b for b in ran if b.late]
     found.append(
         f"{len(bounds)} of {len(ran)} chosen configurations lie at an end of a range of the loss's own "
-        f"hyper-parameters, so that a wider range might do better; {len(late)} were found in the last quarter of the "
+        f"hyper-parameters, so that a wider range might do better; {len(late)} were found in the "
+        f"last quarter of the "
         "budget, so that a larger budget might."
     )
     tau = ranking_stability(ran)
     if tau is not None:
         found.append(
-            f"The order of the losses on validation at half the budget agrees with that at the whole with Kendall's "
+            f"The order of the losses on validation at half the budget agrees with that at the "
+            f"whole with Kendall's "
             f"tau {decimal(tau, 2)}" + (": the ranking depends on the budget." if tau < 0.7 else ".")
         )
     failed = sum(b.failed_trials for b in ran)
@@ -154,7 +160,8 @@ def _levels(task: TaskAnalysis) -> list[str]:
     if task.levels:
         up = sum(e.difference > 0 for e in apart)
         found.append(
-            f"For {up} of {len(task.levels)} losses the temporal model is above its own frames averaged by more than "
+            f"For {up} of {len(task.levels)} losses the temporal model is above its own frames "
+            f"averaged by more than "
             f"the interval, for {len(apart) - up} below (exploratory)."
         )
     return found
@@ -175,7 +182,8 @@ def _readouts(task: TaskAnalysis) -> list[str]:
         if rho is not None:
             gap = float(np.mean([b - a for a, b in pairs]))
             found.append(
-                f"Read out by {name} in place of the loss's own score, AUC changes by {decimal(gap, signed=True)} on "
+                f"Read out by {name} in place of the loss's own score, AUC changes by "
+                f"{decimal(gap, signed=True)} on "
                 f"average, and the order of {len(pairs)} losses agrees with Spearman's rho {decimal(rho, 2)}."
             )
     return found
@@ -215,7 +223,8 @@ def limits(analysis: StudyAnalysis) -> list[str]:
             found.append(f"Tests that share people are no separate evidence ({task.task}: {shared}).")
         if task.attribution:
             found.append(
-                "Macro-F1 has deviations over seeds only: class scores per video are not kept, so that nothing is said "
+                "Macro-F1 has deviations over seeds only: class scores per video are not kept, "
+                "so that nothing is said "
                 "of other test people."
             )
     found.append(

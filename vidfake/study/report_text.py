@@ -16,19 +16,82 @@ from vidfake.study.analysis_runs import Mean
 from vidfake.study.analysis_words import conclusions, limits
 
 COLUMNS = (
-    "task", "arm", "control", "test", "metric", "value", "deviation_over_seeds", "control_value", "difference", "low",
-    "high", "band_low", "band_high", "p", "holm_p", "verdict", "wilcoxon_p", "delong_p", "seed_error", "video_error",
-    "wins", "seeds", "videos", "sources", "validation", "prototype_auc", "probe_auc", "knn_auc", "clip_auc",
-    "frames_averaged_auc", "frame_auc", "video_eer", "tpr_at_fpr_5", "balanced_accuracy", "ece", "brier", "coverage",
-    "macro_f1", "trials", "failed_trials", "failed_seeds", "chosen", "at_bound", "intra_real", "intra_fake", "inter",
-    "norm_real", "norm_fake", "effective_rank", "silent_share", "seconds_per_run", "peak_rss_mib", "note",
-)  # fmt: skip
+    "task",
+    "arm",
+    "control",
+    "test",
+    "metric",
+    "value",
+    "deviation_over_seeds",
+    "control_value",
+    "difference",
+    "low",
+    "high",
+    "band_low",
+    "band_high",
+    "p",
+    "holm_p",
+    "verdict",
+    "wilcoxon_p",
+    "delong_p",
+    "seed_error",
+    "video_error",
+    "wins",
+    "seeds",
+    "videos",
+    "sources",
+    "validation",
+    "prototype_auc",
+    "probe_auc",
+    "knn_auc",
+    "clip_auc",
+    "frames_averaged_auc",
+    "frame_auc",
+    "video_eer",
+    "tpr_at_fpr_5",
+    "balanced_accuracy",
+    "ece",
+    "brier",
+    "coverage",
+    "macro_f1",
+    "trials",
+    "failed_trials",
+    "failed_seeds",
+    "chosen",
+    "at_bound",
+    "intra_real",
+    "intra_fake",
+    "inter",
+    "norm_real",
+    "norm_fake",
+    "effective_rank",
+    "silent_share",
+    "seconds_per_run",
+    "peak_rss_mib",
+    "note",
+)
 _LATEX = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
-    "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}", "\u2212": "$-$", "\u2013": "--",
-    "\u00b1": r"$\pm$", "\u2026": r"\ldots{}", "\ufffd": "?",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "`": r"\textasciigrave{}",
+    "\u2212": "$-$",
+    "\u2013": "--",
+    "\u00b1": r"$\pm$",
+    "\u2026": r"\ldots{}",
+    "\ufffd": "?",
+}
 
 
 @dataclass(frozen=True)
@@ -103,11 +166,25 @@ def _effect(e: Effect) -> dict[str, object]:
     low, high = _ends(e.interval)
     band_low, band_high = _ends(e.band)
     return {
-        "control": e.control, "control_value": e.control_value, "difference": e.difference, "low": low, "high": high,
-        "band_low": band_low, "band_high": band_high, "p": e.p, "holm_p": e.holm_p, "verdict": e.verdict,
-        "wilcoxon_p": e.wilcoxon_p, "delong_p": e.delong_p, "seed_error": e.seed_error, "video_error": e.video_error,
-        "wins": e.wins, "seeds": e.num_seeds, "videos": e.num_videos, "sources": e.num_clusters,
-    }  # fmt: skip
+        "control": e.control,
+        "control_value": e.control_value,
+        "difference": e.difference,
+        "low": low,
+        "high": high,
+        "band_low": band_low,
+        "band_high": band_high,
+        "p": e.p,
+        "holm_p": e.holm_p,
+        "verdict": e.verdict,
+        "wilcoxon_p": e.wilcoxon_p,
+        "delong_p": e.delong_p,
+        "seed_error": e.seed_error,
+        "video_error": e.video_error,
+        "wins": e.wins,
+        "seeds": e.num_seeds,
+        "videos": e.num_videos,
+        "sources": e.num_clusters,
+    }
 
 
 def _ends(interval: Interval | None) -> tuple[float | None, float | None]:
@@ -143,7 +220,9 @@ def latex(text: object) -> str:
     return "".join(_LATEX.get(c, c if c.isprintable() and ord(c) < 0x250 else "?") for c in clean(text))
 
 
-def _cells(row: Row) -> list[str]:
+def text_cells(row: Row) -> list[str]:
+    """The cells under `HEADER`."""
+
     def shown(name: str, digits: int = 3) -> str:
         value = row[name]
         return decimal(float(str(value)), digits) if value is not None else BLANK
@@ -159,19 +238,43 @@ def _cells(row: Row) -> list[str]:
     )
     p = row["holm_p"]
     return [
-        str(row["arm"]), value, effect, p_text(float(str(p))) if p is not None else BLANK, str(row["verdict"] or ""),
-        shown("prototype_auc"), shown("probe_auc"), shown("frame_auc"), shown("frames_averaged_auc"),
-        shown("balanced_accuracy"), shown("ece"), shown("effective_rank", 1), shown("silent_share", 2),
+        str(row["arm"]),
+        value,
+        effect,
+        p_text(float(str(p))) if p is not None else BLANK,
+        str(row["verdict"] or ""),
+        shown("prototype_auc"),
+        shown("probe_auc"),
+        shown("frame_auc"),
+        shown("frames_averaged_auc"),
+        shown("balanced_accuracy"),
+        shown("ece"),
+        shown("effective_rank", 1),
+        shown("silent_share", 2),
         f"{row['trials']} ({row['failed_trials']} failed)" if row["trials"] is not None else BLANK,
-        str(row["seeds"]) if row["seeds"] is not None else BLANK, str(row["chosen"] or ""),
-    ]  # fmt: skip
+        str(row["seeds"]) if row["seeds"] is not None else BLANK,
+        str(row["chosen"] or ""),
+    ]
 
 
 HEADER = (
-    "loss", "video AUC \u00b1 sd over seeds", "difference [interval]", "p (Holm)", "verdict", "prototype", "probe",
-    "frame AUC", "frames averaged", "balanced accuracy", "ECE", "effective rank", "silent share", "trials", "seeds",
+    "loss",
+    "video AUC \u00b1 sd over seeds",
+    "difference [interval]",
+    "p (Holm)",
+    "verdict",
+    "prototype",
+    "probe",
+    "frame AUC",
+    "frames averaged",
+    "balanced accuracy",
+    "ECE",
+    "effective rank",
+    "silent share",
+    "trials",
+    "seeds",
     "chosen (* at a bound)",
-)  # fmt: skip
+)
 
 
 def table_tex(analysis: StudyAnalysis, rows: Sequence[Row]) -> str:
@@ -184,7 +287,7 @@ def table_tex(analysis: StudyAnalysis, rows: Sequence[Row]) -> str:
             r"\toprule",
         ]
         parts += [" & ".join(map(latex, HEADER)) + r" \\", r"\midrule", r"\endhead"]
-        parts += [" & ".join(map(latex, _cells(r))) + r" \\" for r in rows if r["task"] == task.task]
+        parts += [" & ".join(map(latex, text_cells(r))) + r" \\" for r in rows if r["task"] == task.task]
         parts += [r"\bottomrule", r"\end{longtable}", ""]
     return "\n".join(parts)
 
@@ -202,7 +305,7 @@ def report_md(analysis: StudyAnalysis, rows: Sequence[Row]) -> str:
     for task in analysis.tasks:
         parts += [f"## {markdown(task.task)}, {task.num_classes} classes", ""]
         parts += [*(f"- {_line(s)}" for s in conclusions(analysis, task)), ""]
-        parts += _table(HEADER, [_cells(r) for r in rows if r["task"] == task.task])
+        parts += _table(HEADER, [text_cells(r) for r in rows if r["task"] == task.task])
         parts += _tests(task)
     parts += ["## What this study cannot show", "", *(f"- {_line(s)}" for s in limits(analysis)), ""]
     parts += [f"Study {study.hash[:16]}, code {markdown(analysis.runs.state.code_version)}.", ""]

@@ -1,0 +1,33 @@
+"""Writes a study's report: ``report.html``, ``report.md``, ``table.tex`` and ``table.csv``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vidfake.files import write_text
+from vidfake.study.analysis import Report, analyse
+from vidfake.study.report_html import render
+from vidfake.study.report_text import report_md, rows_of, table_csv, table_tex
+from vidfake.study.results import StudyFolder
+
+
+def build_study_report(
+    folder: StudyFolder, out: Path | None = None, *, num_resamples: int = 0, report: Report | None = None
+) -> Path:
+    """Write the report beside the study, or into `out`, and return the path of ``report.html``.
+
+    Equal results give equal bytes, the costs apart. Raises StoreError for a folder that holds no study, and
+    StorageError when a file cannot be written.
+    """
+    analysis = analyse(folder, num_resamples=num_resamples, report=report)
+    rows = rows_of(analysis)
+    target = out or folder.path
+    pages = {
+        "table.csv": table_csv(rows),
+        "table.tex": table_tex(analysis, rows),
+        "report.md": report_md(analysis, rows),
+        "report.html": render(analysis, rows),
+    }
+    for name, text in pages.items():
+        write_text(target / name, text)
+    return target / "report.html"
