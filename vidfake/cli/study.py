@@ -1,4 +1,4 @@
-"""`vidfake study run`, `status`, `table`: losses compared under one protocol, from clips to a table."""
+"""`vidfake study run`, `status`, `table`, `report`: losses compared under one protocol, from clips to a table."""
 
 from __future__ import annotations
 
@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 
     from vidfake.study.pace import StudyProgress
 
+SHOWN = (
+    "loss",
+    "video AUC \u00b1 sd over seeds",
+    "difference [interval]",
+    "p (Holm)",
+    "verdict",
+    "frame AUC",
+    "frames averaged",
+    "trials",
+    "seeds",
+    "chosen (* at a bound)",
+)
 SAY_SECONDS = 60.0  # how often a line is written where no bar can be drawn
 
 
@@ -149,34 +161,51 @@ def _register_readers(group: typer.Typer) -> None:
     def table(
         folder: Annotated[Path, typer.Argument(help="Folder of a study.")], as_json: JsonOption = False
     ) -> None:
-        """Means over seeds: video-level AUC of every loss on every test."""
+        """Effect of every loss against the control on the primary test, with intervals and verdicts."""
         from vidfake.cli import display
+        from vidfake.study.analysis import analyse
+        from vidfake.study.analysis_words import conclusions
+        from vidfake.study.report_text import HEADER, rows_of, text_cells
         from vidfake.study.results import StudyFolder
-        from vidfake.study.table import table_rows
 
-        found = StudyFolder(folder)
-        rows = table_rows(found)
+        with display.progress() as report:
+            analysis = analyse(StudyFolder(folder), table_only=True, report=report)
+        rows = rows_of(analysis)
+        for warning in analysis.warnings:
+            display.say(f"note: {warning}")
         if as_json:
             for row in rows:
-                display.print_json(vars(row))
+                display.print_json(row.values)
             return
-        for task, test in dict.fromkeys((row.task, row.test) for row in rows):
+        shown = [i for i, name in enumerate(HEADER) if name in SHOWN]
+        for task in analysis.tasks:
             display.print_table(
-                f"{task}, test '{test}': video-level AUC, mean and deviation over seeds",
-                ("arm", "video>", "±>", "frames averaged>", "frame>", "validation>", "seeds>", "trials>", "chosen"),
-                [
-                    [
-                        r.arm, display.number(r.mean), display.number(r.deviation), display.number(r.averaged),
-                        display.number(r.frame), display.number(r.validation), r.seeds,
-                        f"{r.trials - r.failed_trials}/{r.trials}", r.chosen,
-                    ]
-                    for r in rows
-                    if (r.task, r.test) == (task, test)
-                ],
-            )  # fmt: skip
-        if found.state().changes:
-            display.say("note: this study changed after its first run; see vidfake study status.")
-        display.say("* at an end of its search range. These are means only: no difference is tested here.")
+                f"{task.task}, {task.num_classes} classes, test '{analysis.runs.primary_test}'",
+                [HEADER[i] for i in shown],
+                [[text_cells(r)[i] for i in shown] for r in rows if r["task"] == task.task],
+            )
+            for sentence in conclusions(analysis, task):
+                display.say(f"- {sentence}")
+
+    @group.command("report")
+    def report(
+        folder: Annotated[Path, typer.Argument(help="Folder of a study.")],
+        out: Annotated[
+            Path | None, typer.Option("--out", help="Where to write; by default into the study's folder.")
+        ] = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        """Write report.html, report.md, table.tex and table.csv of what the study has so far."""
+        from vidfake.cli import display
+        from vidfake.study.report import build_study_report
+        from vidfake.study.results import StudyFolder
+
+        with display.progress() as progress:
+            page = build_study_report(StudyFolder(folder), out, report=progress)
+        if as_json:
+            display.print_json({"report": str(page)})
+            return
+        display.say(f"Report: {page}")
 
 
 def _print_plan(definition: object, *, as_json: bool) -> None:
