@@ -16,6 +16,7 @@
     ├── ScoreFileError           a file of scores is wrong; names file and line
     ├── LossInputError           embeddings, labels or options that a loss cannot take
     ├── SamplerError             a sampler cannot supply what was asked of it
+    ├── MakerError               a maker gave no fake of a clip, or a broken one; names maker and video
     ├── UndefinedMetricError     a figure that does not exist for this data; never replaced by a number
     ├── MissingPackageError      an optional package or model file is not installed
     ├── SandboxError             the decoding process cannot be started at all
@@ -106,6 +107,12 @@ class LossInputError(VidfakeError, ValueError):
 
 class SamplerError(UsageError):
     """A sampler cannot supply what was asked of it."""
+
+
+class MakerError(VidfakeError):
+    """A maker of fakes gave a clip in which nothing visible changed, or a broken one. Names maker and video."""
+
+    exit_code = 2
 
 
 class UndefinedMetricError(VidfakeError, ValueError):
