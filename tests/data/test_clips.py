@@ -14,10 +14,11 @@ from made_stores import make_clip, make_record, write_store
 from torch.utils.data import DataLoader
 
 from vidfake.data.batch import ClipBatch
-from vidfake.data.clips import ClipDataset, ClipItem, Draw, collate, frames_needed
+from vidfake.data.clips import ClipDataset, ClipItem, Draw, collate, frames_needed, needs_donor
 from vidfake.data.store import ClipStore
-from vidfake.errors import ManifestError, SamplerError
+from vidfake.errors import MakerError, ManifestError, SamplerError
 from vidfake.inference.predict import all_records
+from vidfake.seeding import generator
 from vidfake.synth.base import MadeClip, MakerClip
 from vidfake.types import ByteArray
 
@@ -254,3 +255,75 @@ def test_clips_too_short_for_a_maker_get_no_fake_of_it() -> None:
     assert frames_needed("temporal_face") == 2
     assert frames_needed("self_blend") == 1
     assert frames_needed("a maker of the user's own") == 1
+    assert frames_needed("self_blend+temporal_face") == 2
+
+
+def test_who_needs_a_donor() -> None:
+    assert needs_donor("swap_warp")
+    assert needs_donor("self_blend+cross_blend")
+    assert not needs_donor("self_blend")
+    assert not needs_donor("a maker of the user's own")
+
+
+# --- made fakes are checked --------------------------------------------------------------------------------------
+
+
+def test_a_fake_equal_to_its_real_is_refused(small_store: ClipStore) -> None:
+    """One level is rounding; two in a single pixel of a clip are no manipulation either."""
+
+    def nothing(clip: MakerClip, rng: np.random.Generator) -> MadeClip:
+        return MadeClip(clip.faces ^ 1, np.zeros(clip.faces.shape[:3], np.float32))
+
+    def speck(clip: MakerClip, rng: np.random.Generator) -> MadeClip:
+        faces = clip.faces.copy()
+        faces[0, 0, 0, 0] ^= 128
+        return MadeClip(faces, np.zeros(faces.shape[:3], np.float32))
+
+    for maker in (nothing, speck):
+        dataset = ClipDataset(small_store, makers={"idle": maker})
+        with pytest.raises(MakerError, match="maker 'idle' changed nothing visible in a track 0 clip 0 in 4 draws"):
+            dataset[15]
+
+
+def test_a_fake_that_fails_at_first_is_drawn_again(small_store: ClipStore) -> None:
+    """The redraw has a seed of its own and is the same every time; clips that pass at once keep their pixels."""
+
+    def sometimes(clip: MakerClip, rng: np.random.Generator) -> MadeClip:
+        value = int(rng.integers(0, 256))
+        faces = clip.faces ^ np.uint8(value) if value % 4 else clip.faces
+        return MadeClip(faces, np.ones(faces.shape[:3], np.float32), {"value": value})
+
+    dataset = ClipDataset(small_store, training=True, makers={"sometimes": sometimes}, seed=4)
+    redrawn = 0
+    for index in range(15, 24):
+        item = dataset.items[index]
+        names = ("sometimes", 0, 0, item.clip.video.video_id, 0, item.clip.clip_index, -1)
+        first = int(generator(4, "maker", *names).integers(0, 256))
+        values = np.unique(dataset[index].faces ^ small_store.read_faces(item.clip)).tolist()
+        assert len(values) == 1
+        if first % 4 and first > 1:
+            assert values == [first]
+        else:
+            redrawn += 1
+            assert values[0] % 4
+        assert same(dataset[index], dataset[index])
+    assert redrawn, "the seed must show a redraw"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda m: replace(m, faces=m.faces[:1]),
+            r"gave faces \(1, 32, 32, 3\) uint8 for a track 0 clip 0, expected",
+        ),
+        (lambda m: replace(m, faces=m.faces.astype(np.float32)), "float32 for"),
+        (lambda m: replace(m, mask=m.mask[..., :1]), r"gave a mask \(6, 32, 1\)"),
+        (lambda m: replace(m, mask=m.mask * np.nan), "a mask from nan to nan"),
+        (lambda m: replace(m, mask=m.mask + 1.5), r"a mask from 1.5 to 1.5"),
+    ],
+)
+def test_a_broken_fake_is_refused_at_once(small_store: ClipStore, change: Any, message: str) -> None:
+    dataset = ClipDataset(small_store, makers={"broken": lambda clip, rng: change(stamp(clip, rng))})
+    with pytest.raises(MakerError, match=message):
+        dataset[15]

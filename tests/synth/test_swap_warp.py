@@ -108,4 +108,15 @@ def test_what_cannot_be_swapped_is_refused(clip: MakerClip, donor: MakerClip) ->
     turned[:, 2, 0] += 15
     with pytest.raises(UsageError, match="Choose a donor who looks the same way"):
         swap_warp(clip, MakerClip(donor.faces, turned), np.random.default_rng(0))
-    assert "swap_warp" not in MAKERS, "a row's maker is given no donor"
+
+
+def test_the_row_is_the_function_and_takes_the_donor_it_gets(clip: MakerClip, donor: MakerClip) -> None:
+    make = MAKERS.build("swap_warp", outlines=("inner",))
+    expected = swap_warp(clip, donor, np.random.default_rng(1), outlines=("inner",))
+    assert np.array_equal(make(clip, donor, np.random.default_rng(1)).faces, expected.faces)
+    turned = donor.landmarks.copy()
+    turned[:, 2, 0] += 15
+    made = make(clip, MakerClip(donor.faces, turned), np.random.default_rng(0))
+    assert made.parameters["pose_distance"] > 0.15
+    with pytest.raises(ConfigError, match="pyramid is 2"):
+        MAKERS.build("swap_warp", pyramid=2)

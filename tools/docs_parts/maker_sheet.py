@@ -17,18 +17,17 @@ from vidfake.files import write_bytes
 from vidfake.seeding import generator
 from vidfake.settings import ExtractSettings
 from vidfake.synth import MAKERS, MadeClip, MakerClip
-from vidfake.synth.swap_warp import swap_warp
+from vidfake.synth.compose import apply_maker, build_maker, maker_facts
 from vidfake.types import ByteArray, FaceClip
 
 TILE = 128
-SWAP = "swap_warp"  # needs a donor, so it is no row of the registry
 
 
 def main() -> int:
     """Draw what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, help="the PNG to write")
-    parser.add_argument("--maker", action="append", choices=[*MAKERS.names(), SWAP], help="default: all")
+    parser.add_argument("--maker", action="append", metavar="NAME", help="or NAME+NAME; default: all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--columns", type=int, default=8, help="frames shown, spread over the clip")
     parser.add_argument("--repeats", type=int, default=1, help="draws of each maker")
@@ -36,10 +35,11 @@ def main() -> int:
     try:
         clips = portrait_clips(2)
         blocks = []
-        for name in arguments.maker or [*MAKERS.names(), SWAP]:
+        for name in arguments.maker or MAKERS.names():
             for repeat in range(arguments.repeats):
                 rng = generator(arguments.seed, name, repeat)
-                made = swap_warp(clips[0], clips[1], rng) if name == SWAP else MAKERS.build(name)(clips[0], rng)
+                donor = clips[1] if maker_facts(name).needs_donor else None
+                made = apply_maker(build_maker(name), clips[0], donor, rng)
                 blocks.append(block(clips[0], made, arguments.columns))
         write_bytes(arguments.out, cv2.imencode(".png", cv2.cvtColor(np.concatenate(blocks), cv2.COLOR_RGB2BGR))[1])
     except VidfakeError as error:

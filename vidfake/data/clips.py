@@ -26,7 +26,8 @@ from vidfake.seeding import generator
 from vidfake.types import FAKE, REAL, ByteArray, FloatArray, VideoRecord
 
 if TYPE_CHECKING:
-    from vidfake.synth.base import Maker
+    from vidfake.data.donors import DonorPool
+    from vidfake.synth.base import AnyMaker
 
 __all__ = ["ClipBatch", "ClipDataset", "ClipItem", "Draw", "collate"]
 
@@ -45,8 +46,11 @@ class ClipDataset(Dataset[ClipItem]):
             stretch, evaluation takes all stretches as items of their own.
         training: random stretches and `transform`; off, an item is the same in every epoch.
         transform: (faces (T, H, W, 3) uint8, generator) -> the same shape; in training only.
-        makers: name -> maker; each adds one fake per real clip that has the frames it needs (`min_frames`).
+        makers: name -> maker; each adds one fake per real clip that has the frames it needs (`min_frames`). One
+            whose name says that it needs a donor (`maker_facts`) gets another person's real clip of `records`.
         seed: of everything random.
+
+    A fake in which nothing visible changed is drawn again, and MakerError raised where that does not help.
 
     `items` and `table()` describe the items; a `Draw` or a plain index reads one.
     """
@@ -60,7 +64,7 @@ class ClipDataset(Dataset[ClipItem]):
         num_frames: int | None = None,
         training: bool = False,
         transform: Transform | None = None,
-        makers: Mapping[str, Maker] | None = None,
+        makers: Mapping[str, AnyMaker] | None = None,
         seed: int = 0,
     ) -> None:
         self.store = store
@@ -77,6 +81,7 @@ class ClipDataset(Dataset[ClipItem]):
                 f"{store.path}: none of the {len(self.records)} videos asked for has a clip. Choose a split whose "
                 "videos show faces."
             )
+        self._donors = self._donor_pool()
 
     def _items(self) -> list[Item]:
         classes = {video_id: class_of(record, self.class_names) for video_id, record in self.records.items()}
@@ -92,6 +97,20 @@ class ClipDataset(Dataset[ClipItem]):
                 if classes[clip.video.video_id] == 0 and min(clip.num_faces, self.num_frames) >= least:
                     items += self._stretches(clip, FAKE, class_label, maker=name)
         return items
+
+    def _donor_pool(self) -> DonorPool | None:
+        """The real clips, where a maker needs donors. Raises SamplerError where these are all of one person."""
+        asking = [name for name in self.makers if needs_donor(name)]
+        if not asking:
+            return None
+        from vidfake.data.donors import DonorPool
+
+        clips = [clip for clip in self.store.clips if clip.video.video_id in self.records]
+        real = [clip for clip in clips if class_of(self.records[clip.video.video_id], self.class_names) == 0]
+        pool = DonorPool(self.store, real, self.records)
+        for name in asking:
+            pool.require(name)
+        return pool
 
     def _stretches(self, clip: StoredClip, label: int, class_label: int, maker: str = "") -> list[Item]:
         if self.training:
@@ -134,12 +153,21 @@ class ClipDataset(Dataset[ClipItem]):
         faces = self.store.read_faces(item.clip, frames)
         if not item.maker:
             return faces
-        from vidfake.synth.base import MakerClip
+        from vidfake.data.made import make_visible
+        from vidfake.synth.base import MadeClip, MakerClip
+        from vidfake.synth.compose import apply_maker
 
-        # a maker has its own stream: what it draws must not change the augmentation that it shares with its real
-        rng = generator(self.seed, "maker", item.maker, epoch, repeat, *_name(item))
-        landmarks = self.store.details(item.clip).crop_landmarks[frames]
-        return self.makers[item.maker](MakerClip(faces=faces, landmarks=landmarks), rng).faces
+        clip = MakerClip(faces=faces, landmarks=self.store.details(item.clip).crop_landmarks[frames])
+        maker = self.makers[item.maker]
+        pool = self._donors if needs_donor(item.maker) else None
+
+        def draw(attempt: int) -> MadeClip:
+            # a maker has its own stream: its draws must not change the augmentation that it shares with its real
+            name = (item.maker, epoch, repeat, *_name(item), *(("redraw", attempt) if attempt else ()))
+            donor = pool.draw(item.clip, clip.landmarks, generator(self.seed, "donor", *name)) if pool else None
+            return apply_maker(maker, clip, donor, generator(self.seed, "maker", *name))
+
+        return make_visible(draw, clip, maker=item.maker, where=item.clip.name).faces
 
     def item(
         self,
@@ -169,9 +197,16 @@ class ClipDataset(Dataset[ClipItem]):
 
 def frames_needed(maker: str) -> int:
     """The fewest frames that the maker of that name manipulates; shorter clips get no fake of it."""
-    from vidfake.synth import MAKERS
+    from vidfake.synth.compose import is_maker, maker_facts
 
-    return int(MAKERS.row(maker).details.get("min_frames", 1)) if maker in MAKERS.names() else 1
+    return maker_facts(maker).min_frames if is_maker(maker) else 1
+
+
+def needs_donor(maker: str) -> bool:
+    """Whether the maker of that name takes another person's clip too; one of the user's own does not."""
+    from vidfake.synth.compose import is_maker, maker_facts
+
+    return is_maker(maker) and maker_facts(maker).needs_donor
 
 
 def _name(item: Item) -> tuple[int | str, ...]:

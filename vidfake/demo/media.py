@@ -16,7 +16,7 @@ from vidfake.errors import MediaError, MissingPackageError, UsageError
 from vidfake.faces.detect import build_detector
 from vidfake.files import sha256_file
 from vidfake.settings import ExtractSettings
-from vidfake.synth import MAKERS
+from vidfake.synth.compose import build_plain_maker
 from vidfake.types import FAKE, REAL, ByteArray, VideoRecord
 from vidfake.video.writer import write_video
 
@@ -82,7 +82,7 @@ def make_media(folder: Path, recordings: Sequence[Path], *, maker: str, report: 
         real, fake = folder / "videos" / f"{source}_real.mp4", folder / "videos" / f"{source}_fake.mp4"
         try:
             if not fake.exists():
-                render_fake(path, fake, MAKERS.build(maker), seed=index, settings=settings)
+                render_fake(path, fake, build_plain_maker(maker), seed=index, settings=settings)
             if not real.exists():
                 render_copy(path, real)
         except (MediaError, UsageError) as error:

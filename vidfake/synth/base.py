@@ -37,4 +37,7 @@ class MadeClip:
 
 
 Maker = Callable[[MakerClip, np.random.Generator], MadeClip]
-MAKERS: Registry[Maker] = Registry("maker")
+DonorMaker = Callable[[MakerClip, MakerClip, np.random.Generator], MadeClip]
+"""A maker that uses another person's face: (clip, donor, generator). Its row has the detail `needs_donor=True`."""
+AnyMaker = Maker | DonorMaker
+MAKERS: Registry[AnyMaker] = Registry("maker")

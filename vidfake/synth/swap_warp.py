@@ -6,14 +6,53 @@ import cv2
 import numpy as np
 
 from vidfake.errors import UsageError
-from vidfake.synth.base import MadeClip, MakerClip
+from vidfake.synth.base import MAKERS, DonorMaker, MadeClip, MakerClip
 from vidfake.synth.blending import blend, match_colour, tint_share, toned
 from vidfake.synth.masks import OUTLINES, clip_masks, nose_place, outline_points
 from vidfake.synth.options import check_names, check_range
 from vidfake.synth.timing import IntArray, jitter, reflect
 from vidfake.types import ByteArray, FloatArray
 
+SOURCE = (
+    "imitates FaceSwap in Roessler et al. 2019 (FaceForensics++), https://arxiv.org/abs/1901.08971; "
+    "spline: Bookstein 1989 (principal warps)"
+)
 CELL = 8  # the spline is evaluated at every eighth pixel: it is smooth, and the rest lies between
+
+
+@MAKERS.register("swap_warp", source=SOURCE, needs_donor=True)
+def swap_warp_maker(
+    *,
+    outlines: tuple[str, ...] = ("inner", "features"),
+    jitter_share: float = 0.006,
+    least_matching: float = 0.5,
+    pyramid: float = 0.5,
+    most_pose_distance: float = 10.0,
+) -> DonorMaker:
+    """Put another person's face on, warped landmark by landmark, coloured alike and blended in.
+
+    Options are those of `swap_warp`, but for `most_pose_distance`: whoever draws donors offers the best that there
+    is, and by default it is taken.
+    """
+    _check(outlines, jitter_share, least_matching, pyramid, most_pose_distance)
+
+    def make(clip: MakerClip, donor: MakerClip, rng: np.random.Generator) -> MadeClip:
+        return swap_warp(
+            clip, donor, rng, outlines=outlines, jitter_share=jitter_share, least_matching=least_matching,
+            pyramid=pyramid, most_pose_distance=most_pose_distance,
+        )  # fmt: skip
+
+    return make
+
+
+def _check(
+    outlines: tuple[str, ...], jitter_share: float, matching: float, pyramid: float, distance: float
+) -> None:
+    check_names("swap_warp", "outlines", outlines, OUTLINES)
+    check_range("swap_warp", "jitter_share", jitter_share, 0, 0.05)
+    check_range("swap_warp", "least_matching", matching, 0, 1)
+    check_range("swap_warp", "pyramid", pyramid, 0, 1)
+    check_range("swap_warp", "most_pose_distance", distance, 0.01, 10)
 
 
 def swap_warp(
@@ -46,11 +85,7 @@ def swap_warp(
     Raises ConfigError for options, UsageError for a donor whose head is never turned as the clip's is, ValueError
     for clips of different sizes.
     """
-    check_names("swap_warp", "outlines", outlines, OUTLINES)
-    check_range("swap_warp", "jitter_share", jitter_share, 0, 0.05)
-    check_range("swap_warp", "least_matching", least_matching, 0, 1)
-    check_range("swap_warp", "pyramid", pyramid, 0, 1)
-    check_range("swap_warp", "most_pose_distance", most_pose_distance, 0.01, 10)
+    _check(outlines, jitter_share, least_matching, pyramid, most_pose_distance)
     size, length = clip.faces.shape[1], len(clip.faces)
     if donor.faces.shape[1:] != clip.faces.shape[1:]:
         raise ValueError(f"clip and donor must be of one size, got {clip.faces.shape} and {donor.faces.shape}")

@@ -13,7 +13,8 @@ from vidfake.data.transforms import Augment
 from vidfake.errors import ConfigError
 from vidfake.seeding import generator
 from vidfake.settings import RunConfig
-from vidfake.synth import MAKERS, Maker
+from vidfake.synth import MAKERS, AnyMaker
+from vidfake.synth.compose import build_maker
 from vidfake.types import FAKE, REAL, VideoRecord
 
 
@@ -103,12 +104,12 @@ def split_records(config: RunConfig, store: ClipStore) -> tuple[list[VideoRecord
     return train, validation
 
 
-def build_makers(names: Iterable[str]) -> dict[str, Maker]:
-    """The named makers of fakes, with their defaults."""
-    return {name: MAKERS.build(name) for name in names}
+def build_makers(names: Iterable[str]) -> dict[str, AnyMaker]:
+    """The named makers of fakes, with their defaults; 'a+b' applies a and then b (`vidfake.synth.compose`)."""
+    return {name: build_maker(name) for name in names}
 
 
-def _check_fakes(role: str, records: Sequence[VideoRecord], makers: dict[str, Maker]) -> None:
+def _check_fakes(role: str, records: Sequence[VideoRecord], makers: dict[str, AnyMaker]) -> None:
     reals = sum(r.label == REAL for r in records)
     fakes = sum(r.label == FAKE for r in records)
     if reals == 0 or (fakes == 0 and not makers):
