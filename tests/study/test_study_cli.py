@@ -41,7 +41,7 @@ def test_status_and_table_of_a_finished_study(finished: Path) -> None:
     table = CliRunner().invoke(app, ["study", "table", str(finished), "--json"])
     rows = [json.loads(line) for line in table.stdout.splitlines()]
     assert {row["arm"] for row in rows} == {"softmax", "cosface"}
-    assert rows[0]["mean"] >= rows[1]["mean"], "best first"
+    assert rows[0]["value"] >= rows[1]["value"], "best first"
     for command in ("status", "table"):
         assert CliRunner().invoke(app, ["study", command, str(finished)]).exit_code == 0
 
