@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from vidfake.data.features import cache_key, cached_features, open_cache
 from vidfake.data.store import ClipStore
 from vidfake.errors import StoreError, UsageError
 from vidfake.synth.base import MadeClip, MakerClip
+from vidfake.synth.compose import build_maker
 
 ENCODER = {"name": "means", "weights_sha256": "0" * 64, "input_size": 32}
 
@@ -97,6 +99,29 @@ def test_stale_features_are_refused_and_the_difference_named(small_store: ClipSt
     few = made(small_store, records=[v.record for v in small_store.videos[:3]])
     with pytest.raises(StoreError, match=r"stale \(clips: "):
         open_cache(cache.folder, key=cache_key(few, ENCODER, "float32"))
+
+
+def test_fakes_made_otherwise_are_other_features(
+    small_store: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key holds the makers' options, the code that makes them, and who may lend a face to whom."""
+
+    def key(name: str, records: list[Any] | None = None, **options: Any) -> dict[str, Any]:
+        dataset = ClipDataset(small_store, makers={name: build_maker(name, **options)}, records=records)
+        return cache_key(dataset, ENCODER, "float32")
+
+    assert key("self_blend") == key("self_blend")
+    assert key("self_blend") != key("self_blend", shift=0.01)
+    assert key("swap_warp") != key("swap_warp", pyramid=0.0)
+    records = [video.record for video in small_store.videos]
+    other = [replace(r, identity="somebody") if r.video_id == "a" else r for r in records]
+    assert key("self_blend", records) == key("self_blend", other)
+    assert key("cross_blend", records) != key("cross_blend", other)
+    before = key("self_blend")
+    monkeypatch.setattr(cached, "synth_version", lambda: "another")
+    assert key("self_blend") != before
+    plain = cache_key(ClipDataset(small_store), ENCODER, "float32")
+    assert (plain["synth"], plain["people"], plain["makers"]) == (None, None, {})
 
 
 def test_damage_is_found(small_store: ClipStore, tmp_path: Path) -> None:
