@@ -105,7 +105,7 @@ def _parts(analysis: StudyAnalysis, task: TaskAnalysis, rows: Sequence[Row]) -> 
     parts.append(
         Part("Search: best so far against trials", note, plots=_drawn(best_so_far_charts(task.budgets, families)))
     )
-    parts.append(_budget(task))
+    parts += [_budget(task), _without_runs(analysis, task)]
     parts.append(
         Part(
             "Sensitivity: validation objective over two hyper-parameters",
@@ -285,6 +285,11 @@ def _budget(task: TaskAnalysis) -> Part:
         "reason",
     )
     return Part("Budget of every loss", "* at an end of its range.", table=Table(header, rows), closed=True)
+
+
+def _without_runs(analysis: StudyAnalysis, task: TaskAnalysis) -> Part:
+    rows = [(e.arm, e.status.replace("_", " "), e.reason) for e in analysis.runs.exclusions if e.task == task.task]
+    return Part("Losses without runs", table=Table(("loss", "status", "reason"), rows) if rows else None)
 
 
 def _curves(analysis: StudyAnalysis, task: TaskAnalysis, families: dict[str, str]) -> list[Part]:

@@ -307,6 +307,10 @@ def report_md(analysis: StudyAnalysis, rows: Sequence[Row]) -> str:
         parts += [*(f"- {_line(s)}" for s in conclusions(analysis, task)), ""]
         parts += _table(HEADER, [text_cells(r) for r in rows if r["task"] == task.task])
         parts += _tests(task)
+        gone = [e for e in analysis.runs.exclusions if e.task == task.task]
+        if gone:
+            reasons = [(e.arm, e.status.replace("_", " "), e.reason) for e in gone]
+            parts += ["### Losses without runs", "", *_table(("loss", "status", "reason"), reasons)]
     parts += ["## What this study cannot show", "", *(f"- {_line(s)}" for s in limits(analysis)), ""]
     parts += [f"Study {study.hash[:16]}, code {markdown(analysis.runs.state.code_version)}.", ""]
     return "\n".join(parts)
