@@ -142,6 +142,7 @@ class DataSettings:
     fake_share: float = 0.5  # share of made fakes among clips when makers are used
     augment: tuple[str, ...] = ("flip", "crop_jitter", "colour", "jpeg", "downscale")
     augment_options: dict[str, Any] = field(default_factory=dict)
+    validation_augment: tuple[str, ...] = ()  # degradations of validation clips, real and made alike: h264, jpeg …
     train_num_frames: int = 0  # frames of a training clip, a random stretch of a stored one; 0 takes all of it
     cache_features: bool = False  # frozen-encoder mode: frame features once, then aggregator and head on them
     workers: int = 2

@@ -139,6 +139,17 @@ def test_evaluation_is_the_same_in_every_epoch(small_store: ClipStore) -> None:
     assert np.array_equal(dataset[0].faces, small_store.read_faces(small_store.clips[0]))
 
 
+def test_degraded_evaluation_is_the_same_in_every_epoch_and_for_a_fake_and_its_real(small_store: ClipStore) -> None:
+    dataset = ClipDataset(small_store, makers={"stamp": stamp}, transform=noise, always_transform=True)
+    plain = ClipDataset(small_store, makers={"stamp": stamp}, transform=noise)
+    fake = next(i for i, item in enumerate(dataset.items) if item.maker)
+    real = dataset.items.index(next(r for r in dataset.items if r.clip is dataset.items[fake].clip and not r.maker))
+    assert same(dataset[Draw(fake, epoch=0)], dataset[Draw(fake, epoch=3)])
+    added = [(dataset[i].faces - plain[i].faces)[:, 1:] for i in (real, fake)]  # type: ignore[operator]
+    assert added[0].any()
+    np.testing.assert_array_equal(*added)
+
+
 def test_made_fakes_are_videos_of_their_own_beside_their_real(small_store: ClipStore) -> None:
     dataset = ClipDataset(small_store, makers={"stamp": stamp, "again": stamp})
     assert dataset.class_names == ("real", "again", "stamp", "swap")

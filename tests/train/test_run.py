@@ -15,7 +15,7 @@ from vidfake.inference.load import load_detector
 from vidfake.inference.predict import predict
 from vidfake.models.checkpoint import load_checkpoint
 from vidfake.scores import ScoreTable
-from vidfake.settings import DataSettings, LossSettings, RunConfig, SamplerSettings
+from vidfake.settings import DataSettings, EncoderSettings, LossSettings, RunConfig, SamplerSettings
 from vidfake.train.data import build_data
 from vidfake.train.loop import InterruptedRunError
 from vidfake.train.run import train_run
@@ -105,6 +105,8 @@ def test_all_the_extras_of_training_at_once(toy_store: Path, tmp_path: Path) -> 
             store=str(toy_store),
             augment=("flip", "time_mask"),
             train_num_frames=3,
+            validation_augment=("jpeg", "downscale"),
+            augment_options={"jpeg": {"probability": 1.0}},
             workers=0,
             makers=("self_blend",),
             sampler=SamplerSettings(name="pk", options={"classes_per_batch": 4, "clips_per_class": 2}),
@@ -172,6 +174,15 @@ def test_a_student_learns_from_a_teacher(finished: tuple[RunConfig, Path], toy_s
             "classes_per_batch",
         ),
         ({"data": {"cache_features": True}}, ConfigError, "frozen=true"),
+        ({"data": {"augment_options": {"h264": {"crf_low": 30}}}}, ConfigError, "'h264', which is in neither"),
+        (
+            {
+                "data": {"validation_augment": ("jpeg",), "cache_features": True},
+                "model": {"encoder": EncoderSettings(name="mobilenet_v3_small", weights="none", frozen=True)},
+            },
+            ConfigError,
+            "degrades pictures",
+        ),
         ({"data": {"train_num_frames": 99}}, ConfigError, "train_num_frames is 99"),
         ({"name": "../x"}, ConfigError, "plain folder name"),
     ],

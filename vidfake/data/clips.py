@@ -45,7 +45,8 @@ class ClipDataset(Dataset[ClipItem]):
         num_frames: frames that the model takes; None takes clips as stored. From a longer clip, training draws a
             stretch, evaluation takes all stretches as items of their own.
         training: random stretches and `transform`; off, an item is the same in every epoch.
-        transform: (faces (T, H, W, 3) uint8, generator) -> the same shape; in training only.
+        transform: (faces (T, H, W, 3) uint8, generator) -> the same shape; in training, or with `always_transform`
+            in evaluation too, where it is the same in every epoch and for a fake and its real.
         makers: name -> maker; each adds one fake per real clip that has the frames it needs (`min_frames`). One
             whose name says that it needs a donor (`maker_facts`) gets another person's real clip of `records`.
         seed: of everything random.
@@ -66,11 +67,12 @@ class ClipDataset(Dataset[ClipItem]):
         transform: Transform | None = None,
         makers: Mapping[str, AnyMaker] | None = None,
         seed: int = 0,
+        always_transform: bool = False,
     ) -> None:
         self.store = store
         self.makers = dict(makers or {})
         self.training = training
-        self.transform = transform
+        self.transform = transform if training or always_transform else None
         self.seed = seed
         self.num_frames = num_frames or store.settings.num_frames
         self.records = _records(store, records)
@@ -138,7 +140,7 @@ class ClipDataset(Dataset[ClipItem]):
         name = (epoch, draw.repeat, *_name(twin))
         start, pts = self._stretch(item, generator(self.seed, "stretch", *name))
         faces = self._faces(item, slice(start, start + len(pts)), epoch, draw.repeat)
-        if self.training and self.transform is not None:
+        if self.transform is not None:
             faces = self.transform(faces, generator(self.seed, "augment", *name))
         return self.item(item, faces=faces, pts_seconds=pts)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from vidfake.data.clips import ClipDataset
 from vidfake.data.items import class_names_of
@@ -50,7 +51,16 @@ def build_data(config: RunConfig) -> RunData:
     names = class_names_of(train, list(makers))
     extra = [n for n in class_names_of(validation, list(validation_makers)) if n not in names]
     class_names = (*names, *extra)
-    augment = Augment(settings.augment, settings.augment_options) if not settings.cache_features else None
+    augment = None
+    if not settings.cache_features:
+        used = (*settings.augment, *settings.validation_augment)
+        for name in settings.augment_options:
+            if name not in used:
+                raise ConfigError(
+                    f"data.augment_options has a table for '{name}', which is in neither data.augment nor "
+                    "data.validation_augment. Add it to one of them, or remove the table."
+                )
+        augment = Augment(settings.augment, _options(settings.augment, settings.augment_options))
     frames = config.extract.num_frames
     training = ClipDataset(
         store, records=train, class_names=class_names, num_frames=training_frames(config), training=True,
@@ -61,9 +71,27 @@ def build_data(config: RunConfig) -> RunData:
     )
     held_out = ClipDataset(
         store, records=validation, class_names=class_names, num_frames=frames, makers=validation_makers,
-        seed=config.seed,
+        seed=config.seed, transform=degradations(config), always_transform=True,
     )  # fmt: skip
     return RunData(store, training, reference, held_out, class_names, len(names))
+
+
+def degradations(config: RunConfig) -> Augment | None:
+    """What validation clips go through after their fakes are made, or None.
+
+    Found fakes have been encoded, shrunk and shared since they were made. A detector that is chosen on untouched
+    ones may be chosen for traces that do not survive this.
+    """
+    names = config.data.validation_augment
+    if not names:
+        return None
+    if config.data.cache_features:
+        raise ConfigError("data.validation_augment degrades pictures; data.cache_features keeps none. Drop one.")
+    return Augment(names, _options(names, config.data.augment_options))
+
+
+def _options(names: Sequence[str], options: dict[str, Any]) -> dict[str, Any]:
+    return {name: table for name, table in options.items() if name in names}
 
 
 def training_frames(config: RunConfig) -> int:
