@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vidfake.data.transforms import AUGMENTATIONS, Augment
+from vidfake.data.transforms import AUGMENTATIONS, CODEC_QUALITIES, Augment
 from vidfake.errors import ConfigError
 
+TEMPORAL = ("noise", "h264", "video_codec", "time_mask")
 ALWAYS = {name: {"probability": 1.0} for name in AUGMENTATIONS.names() if name != "crop_jitter"}
 
 
@@ -32,12 +33,21 @@ def test_keeps_shape_and_input_changes_pixels_and_repeats(name: str) -> None:
     assert np.array_equal(out, augment(faces, np.random.default_rng(3)))
 
 
-@pytest.mark.parametrize("name", [n for n in AUGMENTATIONS.names() if n not in ("noise", "h264", "time_mask")])
+@pytest.mark.parametrize("name", [n for n in AUGMENTATIONS.names() if n not in TEMPORAL])
 def test_a_still_clip_stays_still(name: str) -> None:
     augment = Augment([name], {name: ALWAYS[name]} if name in ALWAYS else {})
     for seed in range(5):
         out = augment(still_clip(), np.random.default_rng(seed)).astype(int)
         assert np.abs(out - out[:1]).max() == 0, "a change between frames would look like a temporal artefact"
+
+
+@pytest.mark.parametrize("codec", CODEC_QUALITIES)
+def test_every_codec_codes_at_every_subsampling(codec: str) -> None:
+    augment = Augment(["video_codec"], {"video_codec": {"codecs": (codec,), "probability": 1.0}})
+    for seed in range(6):
+        out = augment(still_clip(), np.random.default_rng(seed)).astype(int)
+        difference = np.abs(out - still_clip().astype(int)).mean()
+        assert 0 < difference < 25, f"{codec} gives another picture"
 
 
 def test_probability_zero_is_the_identity() -> None:
@@ -59,5 +69,7 @@ def test_wrong_options_are_refused() -> None:
         Augment(["flip"], {"flip": {"probability": 2}})
     with pytest.raises(ConfigError, match="not in data.augment"):
         Augment(["flip"], {"blur": {}})
+    with pytest.raises(ConfigError, match="codec 'libx266' is unknown"):
+        Augment(["video_codec"], {"video_codec": {"codecs": ("libx266",)}})
     with pytest.raises(ConfigError, match="Did you mean 'sigma'"):
         Augment(["blur"], {"blur": {"sigm": 2}})

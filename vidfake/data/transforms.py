@@ -168,6 +168,33 @@ def h264(*, crf_low: int = 18, crf_high: int = 38, probability: float = 0.3) -> 
     return _sometimes(probability, "h264", work)
 
 
+CODEC_QUALITIES = {"libx264": (18, 38), "libx265": (20, 40), "libvpx-vp9": (20, 55)}
+SUBSAMPLINGS = ("yuv420p", "yuv420p", "yuv422p", "yuv444p")
+
+
+@AUGMENTATIONS.register("video_codec", source="real encoders: libx264, libx265, libvpx-vp9")
+def video_codec(*, codecs: tuple[str, ...] = tuple(CODEC_QUALITIES), probability: float = 0.3) -> Augmentation:
+    """Encode the clip with H.264, H.265 or VP9 at one quality and chroma subsampling, and decode it again."""
+    for codec in codecs:
+        if codec not in CODEC_QUALITIES:
+            raise ConfigError(f"video_codec: codec '{codec}' is unknown. Known: {', '.join(CODEC_QUALITIES)}.")
+    if not codecs:
+        raise ConfigError(f"video_codec: codecs is empty. Name one or more of {', '.join(CODEC_QUALITIES)}.")
+
+    def work(frames: Frames, rng: np.random.Generator) -> Frames:
+        codec = str(rng.choice(codecs))
+        low, high = CODEC_QUALITIES[codec]
+        coded = reencode(
+            np.ascontiguousarray(frames.permute(0, 2, 3, 1).numpy()),
+            codec=codec,
+            crf=int(rng.integers(low, high + 1)),
+            pixel_format=str(rng.choice(SUBSAMPLINGS)),
+        )
+        return torch.from_numpy(coded).permute(0, 3, 1, 2)
+
+    return _sometimes(probability, "video_codec", work)
+
+
 @AUGMENTATIONS.register("time_mask", source="RealForensics, https://github.com/ahaliassos/RealForensics")
 def time_mask(*, share: float = 0.4, probability: float = 0.3) -> Augmentation:
     """Black out one run of frames, up to `share` of the clip."""
