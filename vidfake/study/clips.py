@@ -19,6 +19,7 @@ from vidfake.models.detector import build_detector
 from vidfake.settings import RunConfig
 from vidfake.study.definition import StudyDefinition
 from vidfake.synth import MAKERS
+from vidfake.synth.compose import is_maker
 from vidfake.train.batches import frozen_encoder
 from vidfake.train.data import build_makers, split_records
 from vidfake.types import FAKE, REAL, VideoRecord
@@ -64,7 +65,7 @@ def open_clips(study: StudyDefinition) -> StudyClips:
     )
     config = replace(base, extract=store.settings, data=settings, seed=data.split_seed)
     train, validation = split_records(config, store)
-    held_makers = [name for name in data.validation_held_out if name in MAKERS.names()]
+    held_makers = [name for name in data.validation_held_out if is_maker(name)]
     held_stored = set(data.validation_held_out) - set(held_makers)
     stored = {manipulation_of(r) for r in (*train, *validation) if r.label == FAKE}
     if held_stored - stored:

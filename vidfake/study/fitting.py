@@ -21,7 +21,7 @@ from vidfake.study.arms import Arm
 from vidfake.study.bench import Bench
 from vidfake.study.fit import Fitted, fit_run
 from vidfake.study.results import file_name
-from vidfake.synth import MAKERS
+from vidfake.synth.compose import is_maker
 from vidfake.train.run import train_run
 
 Evaluate = Callable[[Detector, EmbeddingLoss], Any]
@@ -78,7 +78,7 @@ def end_to_end_config(bench: Bench, config: RunConfig, key: str) -> RunConfig:
         split_seed=study.split_seed,
         makers=study.makers,
         validation_makers=study.makers,
-        leave_out=tuple(name for name in study.validation_held_out if name not in MAKERS.names()),
+        leave_out=tuple(name for name in study.validation_held_out if not is_maker(name)),
         cache_features=False,
         # a worker process may have no children of its own
         workers=0 if multiprocessing.parent_process() is not None else config.data.workers,
