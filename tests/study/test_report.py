@@ -215,3 +215,11 @@ def test_opens_in_a_browser(report: Path, tmp_path: Path) -> None:
     text = done.stdout.decode("utf-8", "replace")
     assert "<title>Loss study study" in text
     assert "What this study cannot show" in text
+
+
+def test_a_study_that_ran(finished: Path, tmp_path: Path) -> None:
+    text = Page(build_study_report(StudyFolder(finished), tmp_path).read_text("utf-8")).text
+    assert "2 seeds cannot carry 1 comparisons" in text
+    assert "at least 6 seeds are needed" in text
+    for words in ("Target logit / s", "cosface, PCA", "angle within reals"):
+        assert words in text, words
