@@ -8,8 +8,8 @@ from face_scenes import GREEN, RED, Disc, DiscDetector, draw
 from PIL import Image
 from skimage import data
 
-from vidfake.faces.align import crop_template
 from vidfake.errors import UnreadableVideoError, UsageError
+from vidfake.faces.align import crop_template
 from vidfake.faces.photo import extract_photo, extract_photo_clips
 from vidfake.settings import ExtractSettings
 from vidfake.types import FaceClip, Region

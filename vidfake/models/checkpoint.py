@@ -116,7 +116,7 @@ def _halved(name: str, tensor: Tensor) -> Tensor:
     small = tensor.half()
     if not torch.isfinite(small).all():
         raise CheckpointError(
-            f"{name}: holds {float(tensor.abs().max()):.3g}, and half precision ends at 65504. Save it without half."
+            f"{name}: holds {float(tensor.abs().max()):.3g}, and half precision ends at 65504. Save without half."
         )
     return small
 
