@@ -289,3 +289,34 @@ def test_hostile_names_do_not_reach_the_terminal_as_they_are(
     done = run(capsys, monkeypatch, "score", path, "--checkpoint", checkpoint)
     assert "\x1b[31m" not in done.out + done.err
     assert "\u202e" not in done.out + done.err
+
+
+def test_cached_clips_give_the_same_scores_without_the_video_being_decoded(
+    capsys: Capture, monkeypatch: Patch, checkpoint: Path, face_video: Path, tmp_path: Path
+) -> None:
+    arguments = ("score", face_video, "--checkpoint", checkpoint, "--cache", tmp_path / "cache", "--json")
+    plain = results(run(capsys, monkeypatch, *arguments[:4], "--json").out)[0]
+    first, again = (results(run(capsys, monkeypatch, *arguments).out)[0] for _ in range(2))
+    for result in (first, again):
+        assert (result["video"], result["tracks"]) == (plain["video"], plain["tracks"])
+        assert result["decode"] == plain["decode"]
+    assert again["environment"]["decoded_in"] == "cache"
+    assert first["environment"]["decoded_in"] == plain["environment"]["decoded_in"] == "sandbox"
+
+
+def test_profiles_and_precision(capsys: Capture, monkeypatch: Patch, checkpoint: Path, tmp_path: Path) -> None:
+    video = make_face_video(tmp_path / "long.mp4", frames=90)
+    found = {}
+    for name in ("fast", "balanced", "thorough"):
+        done = run(capsys, monkeypatch, "score", video, "--checkpoint", checkpoint, "--profile", name, "--json")
+        found[name] = results(done.out)[0]
+        assert found[name]["environment"]["profile"] == name
+    clips = {name: len(result["tracks"][0]["clips"]) for name, result in found.items()}
+    assert clips["fast"] < clips["balanced"] < clips["thorough"]
+    half = run(capsys, monkeypatch, "score", video, "--checkpoint", checkpoint, "--precision", "bfloat16", "--json")
+    (rounded,) = results(half.out)
+    assert rounded["environment"]["precision"] == "bfloat16"
+    assert rounded["video"]["score"] == pytest.approx(found["balanced"]["video"]["score"], rel=0.05, abs=0.05)
+    for wrong in (("--profile", "quick"), ("--precision", "half"), ("--cache-gib", "0")):
+        refused = run(capsys, monkeypatch, "score", video, "--checkpoint", checkpoint, *wrong)
+        assert refused.code == 2, wrong

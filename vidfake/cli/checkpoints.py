@@ -10,6 +10,7 @@ from vidfake.errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
     from vidfake.inference.load import LoadedDetector
+    from vidfake.inference.scorer import Precision
 
 VARIABLE = "VIDFAKE_CHECKPOINT"
 DEFAULT = "default"
@@ -59,9 +60,11 @@ def is_default(path: Path) -> bool:
     return True
 
 
-def open_detector(path: Path | None, *, readout: str | None = None, device: str = "cpu") -> LoadedDetector:
+def open_detector(
+    path: Path | None, *, readout: str | None = None, device: str = "cpu", precision: Precision = "float32"
+) -> LoadedDetector:
     """The detector that `find_checkpoint` finds, with its model card's figures where it has a card."""
     from vidfake.default.shipped import with_card
     from vidfake.inference.load import load_detector
 
-    return with_card(load_detector(find_checkpoint(path), readout=readout, device=device))
+    return with_card(load_detector(find_checkpoint(path), readout=readout, device=device, precision=precision))

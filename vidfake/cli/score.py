@@ -11,6 +11,7 @@ from vidfake.cli.options import JsonOption, NoSandboxOption, begin_decoding
 
 if TYPE_CHECKING:
     from vidfake.inference.load import LoadedDetector
+    from vidfake.inference.scorer import Precision
 
 
 def register(app: typer.Typer) -> None:
@@ -35,6 +36,30 @@ def register(app: typer.Typer) -> None:
             Path | None, typer.Option("--out", help="Folder for one JSON per video; a second run goes on there.")
         ] = None,
         device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 …")] = "cpu",
+        profile: Annotated[
+            str,
+            typer.Option(
+                "--profile", help="fast, balanced or thorough: fewer or more clips of each video (docs/scoring.md)."
+            ),
+        ] = "balanced",
+        cache: Annotated[
+            Path | None,
+            typer.Option(
+                "--cache",
+                help="Folder that keeps the face clips of videos, so that scoring them again with another detector "
+                "skips decoding. It may be deleted at any time.",
+            ),
+        ] = None,
+        cache_gib: Annotated[
+            float, typer.Option("--cache-gib", help="Most space for --cache; the longest unused go first.")
+        ] = 4.0,
+        precision: Annotated[
+            str,
+            typer.Option(
+                "--precision",
+                help="float32, or bfloat16: quicker where the processor has it, scores differ a little.",
+            ),
+        ] = "float32",
         no_sandbox: NoSandboxOption = False,
         as_json: JsonOption = False,
     ) -> None:
@@ -43,17 +68,25 @@ def register(app: typer.Typer) -> None:
         A score is higher when a manipulation is more likely. It is evidence, not a verdict on the truth.
         Exit codes: 0 every video scored, 3 some could not be, 4 none could be.
         """
+        from vidfake.inference.profiles import find_profile
+
+        chosen = find_profile(profile)
+        arithmetic = _check(precision=precision, cache_gib=cache_gib)
         begin_decoding(sandbox=not no_sandbox)
         from vidfake.cli import display
         from vidfake.cli.checkpoints import open_detector
         from vidfake.inference.batch import score_files
+        from vidfake.inference.cache import ClipCache
         from vidfake.inference.inputs import expand_inputs
 
         paths = expand_inputs(inputs)
-        detector = open_detector(checkpoint, readout=readout or None, device=device)
+        detector = open_detector(checkpoint, readout=readout or None, device=device, precision=arithmetic)
+        kept = None if cache is None else ClipCache(cache, max_bytes=int(cache_gib * 2**30))
         results = []
         with display.progress() as report:
-            for scored in score_files(paths, detector, out=out, report=report, sandbox=not no_sandbox):
+            for scored in score_files(
+                paths, detector, out=out, report=report, sandbox=not no_sandbox, profile=chosen, cache=kept
+            ):
                 results.append(scored.result)
                 if as_json:
                     display.print_json(scored.result.json)
@@ -67,6 +100,19 @@ def register(app: typer.Typer) -> None:
             raise typer.Exit(4)
         if num_ok < len(results):
             raise typer.Exit(3)
+
+
+def _check(*, precision: str, cache_gib: float) -> Precision:
+    """The precision that was asked for. Refuses what the options do not take, before anything is loaded."""
+    from vidfake.errors import UsageError
+
+    if not 0.0 < cache_gib < 2**20:
+        raise UsageError(f"--cache-gib is {cache_gib}. It takes a size in GiB, above 0.")
+    if precision == "float32":
+        return "float32"
+    if precision == "bfloat16":
+        return "bfloat16"
+    raise UsageError(f"--precision is '{precision}'. It takes: float32, bfloat16.")
 
 
 def _say_who(detector: LoadedDetector) -> None:

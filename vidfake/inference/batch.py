@@ -12,7 +12,9 @@ from typing import Any
 from vidfake.errors import StorageError, UsageError
 from vidfake.faces.detect import build_detector as build_face_detector
 from vidfake.files import dump_json, write_text
+from vidfake.inference.cache import ClipCache
 from vidfake.inference.load import LoadedDetector
+from vidfake.inference.profiles import BALANCED, Profile
 from vidfake.inference.result import SCHEMA_VERSION, VideoScore
 from vidfake.inference.video import score_video
 from vidfake.settings import ScoreSettings
@@ -38,21 +40,32 @@ def score_files(
     out: Path | None = None,
     report: Report | None = None,
     sandbox: bool = True,
+    profile: Profile = BALANCED,
+    cache: ClipCache | None = None,
 ) -> Iterator[Scored]:
     """Score files in order. With `out`, each result is written there as soon as it is known, and a file whose
     result is there already (same path, content, model and settings) is not scored again.
 
-    Files are decoded in a child process that is kept from one to the next, unless `sandbox` is False."""
+    Files are decoded in a child process that is kept from one to the next, unless `sandbox` is False. `profile` and
+    `cache` are those of `score_video`."""
     faces = None if sandbox else build_face_detector(detector.checkpoint.extract)
     for done, path in enumerate(paths):
         if report is not None:
             report("videos", done, len(paths))
-        target = None if out is None else out / result_name(path, detector, settings)
+        target = None if out is None else out / result_name(path, detector, settings, profile)
         earlier = None if target is None else _read(target)
         if earlier is not None:
             yield Scored(earlier, resumed=True)
             continue
-        result = score_video(path, detector, settings=settings, face_detector=faces, sandbox=sandbox)
+        result = score_video(
+            path,
+            detector,
+            settings=settings,
+            face_detector=faces,
+            sandbox=sandbox,
+            profile=profile,
+            cache=cache,
+        )
         if target is not None:
             write_text(target, dump_json(result.json) + "\n")
         yield Scored(result, resumed=False)
@@ -60,7 +73,9 @@ def score_files(
         report("videos", len(paths), len(paths))
 
 
-def result_name(path: str, detector: LoadedDetector, settings: ScoreSettings | None) -> str:
+def result_name(
+    path: str, detector: LoadedDetector, settings: ScoreSettings | None, profile: Profile = BALANCED
+) -> str:
     """File name of a result: made of hashes, since a video's own name may be anything."""
     try:
         status = Path(path).stat()
@@ -68,6 +83,8 @@ def result_name(path: str, detector: LoadedDetector, settings: ScoreSettings | N
     except (OSError, ValueError):
         content = "unreadable"
     key = [str(path), content, detector.checkpoint.sha256, detector.readout_name, repr(settings)]
+    if profile != BALANCED or detector.scorer.precision != "float32":
+        key += [repr(profile), detector.scorer.precision]
     return hashlib.sha256("\x1f".join(key).encode("utf-8", "surrogateescape")).hexdigest()[:32] + ".json"
 
 

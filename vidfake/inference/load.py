@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vidfake.errors import CheckpointError
-from vidfake.inference.scorer import Scorer
+from vidfake.inference.scorer import Precision, Scorer
 from vidfake.inference.verdict import Thresholds
 from vidfake.losses import EmbeddingLoss
 from vidfake.losses.combine import build_loss
@@ -42,9 +42,14 @@ class LoadedDetector:
 
 
 def load_detector(
-    path: Path | str, *, readout: str | None = None, device: torch.device | str = "cpu"
+    path: Path | str,
+    *,
+    readout: str | None = None,
+    device: torch.device | str = "cpu",
+    precision: Precision = "float32",
 ) -> LoadedDetector:
     """Load a checkpoint. `readout` is one that was fitted in training; by default the one selected there.
+    `precision` is the encoder's arithmetic (`inference.scorer.Scorer`).
 
     Raises CheckpointError when the checkpoint is damaged or has no such read-out.
     """
@@ -72,7 +77,7 @@ def load_detector(
         checkpoint=checkpoint,
         loss=loss,
         readout_name=name,
-        scorer=Scorer(checkpoint.detector, chosen, device=device),
+        scorer=Scorer(checkpoint.detector, chosen, device=device, precision=precision),
         calibration=None if calibration is None else Calibration.from_state(calibration),
         thresholds=None if thresholds is None else Thresholds.from_json(thresholds),
     )

@@ -68,9 +68,11 @@ def build_result(
     error: MediaError | None,
     input_facts: dict[str, Any],
     timing: dict[str, float],
-    sandbox: bool = False,
+    decoded_in: str = "this process",
+    profile: str = "balanced",
 ) -> VideoScore:
-    """Pool the clip scores, decide, and lay everything out as the schema says. `sandbox`: where it was decoded."""
+    """Pool the clip scores, decide, and lay everything out as the schema says. `decoded_in`: ``sandbox``, ``this
+    process`` or ``cache``."""
     status = "unreadable" if extraction is None else ("ok" if clips else "no_face")
     reason = None if status == "ok" else _reason(status, extraction, error)
     pooled_tracks = _pooled_tracks(table, settings) if clips else {}
@@ -92,7 +94,9 @@ def build_result(
                 "torch": torch.__version__,
                 "device": str(detector.scorer.device),
                 "threads": torch.get_num_threads(),
-                "decoded_in": "sandbox" if sandbox else "this process",
+                "decoded_in": decoded_in,
+                "profile": profile,
+                "precision": detector.scorer.precision,
             },
         }
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from vidfake.errors import MediaError, UsageError
 from vidfake.faces.detect import FaceDetector
 from vidfake.faces.extract import ExtractionResult, extract_clips
 from vidfake.files import sha256_file
+from vidfake.inference.cache import ClipCache
 from vidfake.inference.load import LoadedDetector
+from vidfake.inference.profiles import BALANCED, Profile
 from vidfake.inference.result import VideoScore, build_result
 from vidfake.inference.scorer import ScoredClip
 from vidfake.sandbox import extract_in_child
@@ -33,6 +35,7 @@ class _Stream:
 
     detector: LoadedDetector
     num_frames: int
+    flip: bool = False
     waiting: list[FaceClip] = field(default_factory=list)
     scored: list[ScoredClip] = field(default_factory=list)
     seconds: float = 0.0
@@ -46,7 +49,7 @@ class _Stream:
         if not self.waiting:
             return
         start = time.perf_counter()
-        scores = self.detector.scorer(batch_of(self.waiting, self.num_frames))
+        scores = self.detector.scorer(batch_of(self.waiting, self.num_frames), flip=self.flip)
         for i, clip in enumerate(self.waiting):
             self.scored.append(
                 ScoredClip(
@@ -96,12 +99,15 @@ def score_video(
     face_detector: FaceDetector | None = None,
     threads: int = 0,
     sandbox: bool = True,
+    profile: Profile = BALANCED,
+    cache: ClipCache | None = None,
 ) -> VideoScore:
     """Score one file at every level. Never raises for what the file is: that is a status with its reason.
 
     The file is decoded in a confined child process, and the detector runs here meanwhile. Without `sandbox` it is
     decoded here, with the same result: a file made to attack the decoder then attacks this process. Only so can
-    `face_detector` be an object of the caller's.
+    `face_detector` be an object of the caller's. `profile` says how much of the video is looked at. With a `cache`
+    the clips of a video that was seen before are taken from there, and those of another are kept there.
     """
     if sandbox and face_detector is not None:
         raise UsageError(
@@ -110,24 +116,29 @@ def score_video(
         )
     started = time.perf_counter()
     settings = settings or detector.checkpoint.config.score
-    extract = detector.checkpoint.extract
-    stream = _Stream(detector, extract.num_frames)
+    extract = profile.extract(detector.checkpoint.extract)
+    stream = _Stream(detector, extract.num_frames, profile.flip)
     found: ExtractionResult | None = None
     error: MediaError | None = None
     num_bytes, sha256 = _identity(path)
-    try:
+
+    def make(on_clip: Callable[[FaceClip], None]) -> ExtractionResult:
         if sandbox:
-            found = extract_in_child(path, extract, region=region, on_clip=stream.add, threads=threads)
+            return extract_in_child(path, extract, region=region, on_clip=on_clip, threads=threads)
+        return extract_clips(path, extract, region=region, detector=face_detector, on_clip=on_clip, threads=threads)
+
+    cached = False
+    try:
+        if cache is None or sha256 is None:
+            found = make(stream.add)
         else:
-            found = extract_clips(
-                path, extract, region=region, detector=face_detector, on_clip=stream.add, threads=threads
-            )
+            found, cached = cache.extract(sha256, extract, region=region, on_clip=stream.add, make=make)
         stream.flush()
     except MediaError as problem:
         error = problem
         stream.scored = []  # clips that came before the failure are worth nothing
     table = _table(stream.scored, found)
-    timing = {} if found is None else dict(found.timings)
+    timing = {} if found is None or cached else dict(found.timings)
     timing |= {"encode": stream.seconds, "total": time.perf_counter() - started}
     return build_result(
         detector=detector,
@@ -144,7 +155,8 @@ def score_video(
             "info": None if found is None else _plain(asdict(found.info)),
         },
         timing=timing,
-        sandbox=sandbox,
+        decoded_in="cache" if cached else "sandbox" if sandbox else "this process",
+        profile=profile.name,
     )
 
 
