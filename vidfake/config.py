@@ -6,8 +6,10 @@ the path, the value received and the nearest known key.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
+import re
 import tomllib
 import types
 import typing
@@ -19,6 +21,9 @@ from vidfake.errors import ConfigError
 from vidfake.registry import nearest
 
 C = TypeVar("C")
+MAX_TOML_BYTES = 4 * 2**20
+MAX_KEY_PARTS = 32
+_LONG_KEY = re.compile(r"""(?:\.[ \t]*(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*){32}""")
 
 
 def from_dict(cls: type[C], values: dict[str, Any], path: str = "") -> C:
@@ -79,7 +84,10 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             raise ConfigError(f"Setting '{where}' is {value!r}, but it is a table.")
         return {str(k): _convert(arguments[1], v, f"{where}.{k}") for k, v in value.items()}
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise ConfigError(f"Setting '{where}' is a number of over 300 digits. Write a smaller one.") from error
     if isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
     name = getattr(hint, "__name__", str(hint))
@@ -106,8 +114,8 @@ def parse_override(text: str) -> tuple[list[str], Any]:
         raise ConfigError(f"--set {text!r} is not KEY=VALUE. Example: --set optim.learning_rate=0.001")
     raw = raw.strip()
     try:
-        value = tomllib.loads(f"value = {raw}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = _parse(f"value = {raw}")["value"]
+    except (ValueError, RecursionError):  # TOMLDecodeError is a ValueError; so is a number of too many digits
         value = None if raw == "null" else raw
     return key.strip().split("."), value
 
@@ -115,7 +123,10 @@ def parse_override(text: str) -> tuple[list[str], Any]:
 def apply_override(values: dict[str, Any], text: str) -> dict[str, Any]:
     """A copy of `values` with one ``a.b=c`` applied."""
     keys, value = parse_override(text)
-    result: dict[str, Any] = json.loads(json.dumps(values))
+    try:
+        result = copy.deepcopy(values)
+    except RecursionError as error:
+        raise ConfigError("the config is nested too deeply. Name a .toml file of settings.") from error
     table = result
     for i, key in enumerate(keys[:-1]):
         table = table.setdefault(key, {})
@@ -125,16 +136,26 @@ def apply_override(values: dict[str, Any], text: str) -> dict[str, Any]:
     return result
 
 
+def _parse(text: str) -> dict[str, Any]:
+    """The tables of TOML. Raises ValueError, of which TOMLDecodeError is one, or RecursionError."""
+    if _LONG_KEY.search(text):  # the parser takes memory by the square of a key's parts
+        raise ValueError(f"a key has more than {MAX_KEY_PARTS} parts")
+    return tomllib.loads(text)
+
+
 def read_toml(path: Path | str) -> dict[str, Any]:
     """The tables of a TOML file. Raises ConfigError with file and line."""
     try:
         with open(path, "rb") as handle:
-            return tomllib.load(handle)
+            data = handle.read(MAX_TOML_BYTES + 1)
+        if len(data) > MAX_TOML_BYTES:
+            raise ConfigError(f"{path}: larger than {MAX_TOML_BYTES} bytes; no config is. Name a .toml file.")
+        return _parse(data.decode("utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such config file. Name an existing .toml file.") from error
     except IsADirectoryError as error:
         raise ConfigError(f"{path}: is a folder. Name a .toml file.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error

@@ -23,6 +23,9 @@ VIDEO_SUFFIXES = frozenset(
     | {".m2ts", ".flv", ".3gp", ".3g2", ".ogv", ".wmv", ".asf"}
 )
 
+MAX_MANIFEST_BYTES = 512 * 2**20
+"""Two million rows of 250 characters; the text, its fields and the records take several times as much memory."""
+
 
 def read_manifest(
     path: Path | str,
@@ -106,13 +109,16 @@ def _read_csv(path: Path, name: str) -> tuple[list[str], list[tuple[int, list[st
 
 def _read_text(path: Path, name: str) -> str:
     try:
-        data = path.read_bytes()
+        with open(path, "rb") as handle:
+            data = handle.read(MAX_MANIFEST_BYTES + 1)
     except FileNotFoundError as error:
         raise ManifestError(f"{name}: no such manifest. Name an existing CSV file.") from error
     except IsADirectoryError as error:
         raise ManifestError(f"{name}: is a folder. Name a CSV file.") from error
     except OSError as error:
         raise ManifestError(f"{name}: cannot be read ({error.strerror}).") from error
+    if len(data) > MAX_MANIFEST_BYTES:
+        raise ManifestError(f"{name}: over {MAX_MANIFEST_BYTES} bytes; no manifest is that large. Split it.")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
