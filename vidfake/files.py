@@ -6,11 +6,14 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from vidfake.errors import StorageError
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @contextlib.contextmanager
@@ -68,8 +71,12 @@ def write_text(path: Path | str, text: str) -> None:
 
 
 def dump_json(value: Any, *, indent: int | None = 2) -> str:
-    """JSON with sorted keys and no NaN or Infinity, so that equal values give equal bytes."""
-    return json.dumps(value, indent=indent, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    """JSON with sorted keys and no NaN or Infinity, so that equal values give equal bytes.
+
+    Always storable as UTF-8: what a file name holds that is none (a lone surrogate) is written as ``\\uNNNN``.
+    """
+    text = json.dumps(value, indent=indent, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def write_json(path: Path | str, value: Any) -> None:

@@ -320,3 +320,20 @@ def test_profiles_and_precision(capsys: Capture, monkeypatch: Patch, checkpoint:
     for wrong in (("--profile", "quick"), ("--precision", "half"), ("--cache-gib", "0")):
         refused = run(capsys, monkeypatch, "score", video, "--checkpoint", checkpoint, *wrong)
         assert refused.code == 2, wrong
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names there are UTF-16")
+def test_a_name_that_is_no_utf8(capsys: Capture, monkeypatch: Patch, checkpoint: Path, tmp_path: Path) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xe2\x80\xae.mp4")
+    with open(path, "wb") as handle:
+        handle.write(b"no video")
+    done = run(capsys, monkeypatch, "score", path, "--checkpoint", checkpoint, "--json", "--out", tmp_path / "out")
+    assert done.code == 4, done.err
+    (result,) = results(done.out)
+    assert result["input"]["path"] == path
+    assert done.out.isascii(), "nothing in it turns text round"
+    (kept,) = (tmp_path / "out").iterdir()
+    assert json.loads(kept.read_bytes())["input"]["path"] == path
+    table = run(capsys, monkeypatch, "score", path, "--checkpoint", checkpoint)
+    assert table.code == 4
+    assert table.out.encode("utf-8")

@@ -21,22 +21,30 @@ stderr = Console(stderr=True, highlight=False)
 
 def harmless(text: object) -> str:
     """Text for a terminal: control, bidirectional and other invisible characters become ``\\xNN`` escapes."""
-    out = []
-    for character in str(text):
-        if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp"):
-            out.append(character.encode("unicode_escape", "surrogatepass").decode("ascii"))
-        else:
-            out.append(character)
-    return "".join(out)
+    return "".join(
+        c.encode("unicode_escape", "surrogatepass").decode("ascii") if _acts(c) else c for c in str(text)
+    )
+
+
+def _acts(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+
+
+def _json_escape(character: str) -> str:
+    """A character of a JSON text as an escape; outside of strings there is none that would need it."""
+    return json.dumps(character)[1:-1]
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table on stdout. Columns whose name ends in ``>`` are aligned right."""
-    table = Table(title=escape(title), title_justify="left", header_style="bold")
+    table = Table(title=escape(harmless(title)), title_justify="left", header_style="bold")
     for column in columns:
         right = column.endswith(">")
         table.add_column(
-            escape(column.rstrip(">")), justify="right" if right else "left", overflow="fold", no_wrap=right
+            escape(harmless(column.rstrip(">"))),
+            justify="right" if right else "left",
+            overflow="fold",
+            no_wrap=right,
         )
     for row in rows:
         table.add_row(*(escape(harmless(cell)) for cell in row))
@@ -44,8 +52,11 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 
 def print_json(value: Any) -> None:
-    """One JSON object on one line of stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
+    """One JSON object on one line of stdout; characters that act on a terminal are written as ``\\uNNNN``."""
+    line = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if not line.isascii() or "\x7f" in line:
+        line = "".join(_json_escape(c) if _acts(c) else c for c in line)
+    sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
