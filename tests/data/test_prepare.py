@@ -197,6 +197,8 @@ def start_run(tmp_path: Path, out: Path) -> subprocess.Popen[str]:
         env=_environment(),
         stderr=subprocess.PIPE,
         text=True,
+        # a suite that a shell started in the background has SIGINT ignored, and its children would inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
