@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from toy_runs import toy_config
 
+from vidfake.errors import StoreError
 from vidfake.train.loop import Fit
 from vidfake.train.run import train_run
 
@@ -27,3 +28,21 @@ def test_death_in_the_first_steps(toy_store: Path, tmp_path: Path, monkeypatch: 
         train_run(config)
     monkeypatch.setattr(Fit, "_step", real_step)
     assert train_run(config, resume=True).metrics["video_auc"] is not None
+
+
+def test_a_second_process_does_not_train_into_the_same_folder(
+    toy_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(toy_config(toy_store, tmp_path), name="twice")
+    real_step = Fit._step
+
+    def begins_again(self: Fit, *arguments: object) -> dict[str, float]:
+        monkeypatch.setattr(Fit, "_step", real_step)
+        with pytest.raises(StoreError, match="another process is writing here"):
+            train_run(config, resume=True)
+        return real_step(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Fit, "_step", begins_again)
+    folder = train_run(config).folder
+    assert Fit._step is real_step
+    assert not list(folder.glob(".*")), "no lock is left"

@@ -55,7 +55,7 @@ def _acquire(path: Path, mode: int) -> int:
         except BlockingIOError as error:
             os.close(descriptor)
             raise StoreError(
-                f"{path.parent}: another process is writing this store. Wait until it has ended, or choose another "
+                f"{path.parent}: another process is writing here. Wait until it has ended, or choose another "
                 "folder."
             ) from error
         except OSError as error:

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from vidfake.files import write_text
+
 
 class RunLog:
     """One JSON object per line in ``log.jsonl``; scalars go to TensorBoard too.
@@ -18,7 +20,7 @@ class RunLog:
         self.path = folder / "log.jsonl"
         if resume_step is not None and self.path.exists():
             kept = [line for line in self.path.read_text("utf-8").splitlines() if _step_of(line) <= resume_step]
-            self.path.write_text("".join(line + "\n" for line in kept), "utf-8")
+            write_text(self.path, "".join(line + "\n" for line in kept))  # atomic: a kill now costs no line
         elif self.path.exists():
             self.path.unlink()
         self._handle = open(self.path, "a", encoding="utf-8")  # noqa: SIM115 (closed by close())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 
 from vidfake.config import to_dict, to_toml
+from vidfake.data.locking import writer_lock
 from vidfake.data.provenance import training_facts
 from vidfake.data.store import ClipStore
 from vidfake.errors import ConfigError, UndefinedMetricError
@@ -81,9 +83,10 @@ def train_run(config: RunConfig, *, resume: bool = False, report: Report | None 
         run = _Run(config, folder, here, report)
         if here.is_main and not resume:  # not before: a run that cannot be made leaves no folder
             write_text(folder / CONFIG_FILE, to_toml(config))
-        progress = run.train(stop, resume)
-        if here.is_main:
-            metrics = run.finish(progress)
+        with writer_lock(folder) if here.is_main else nullcontext():  # two runs would spoil each other's state
+            progress = run.train(stop, resume)
+            if here.is_main:
+                metrics = run.finish(progress)
         here.barrier()
         if not here.is_main:
             metrics = {}
