@@ -82,3 +82,17 @@ def test_a_wrong_manifest_names_file_and_line(
     assert words in done.err
     assert "manifest.csv" in done.err
     assert not (tmp_path / "store").exists()
+
+
+def test_preparing_says_how_fast_it_was_and_where_the_time_went(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, face_video: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    (folder / "v.mp4").write_bytes(face_video.read_bytes())
+    arguments = ("prepare", folder, tmp_path / "store", "--unlabelled", "--workers", "1")
+    first = run(capsys, monkeypatch, *arguments)
+    for words in ("videos, ", "clips, ", "faces per second", "times real time", "decode", "detect"):
+        assert words in first.err, first.err
+    second = run(capsys, monkeypatch, *arguments)
+    assert "per second" not in second.err, "nothing was done"

@@ -1,67 +1,24 @@
-"""Scoring one video: each stage's seconds, against a pure decode of the same file in the same run."""
+"""Scoring videos: seconds per stage, against a pure decode and against the field's usual pipeline, in one run."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+from footage import SIZES, loop, make_video
 from table import Table
 
-MEASURE = """
-import json, resource, sys, time
-from pathlib import Path
-what, video, checkpoint = sys.argv[1:4]
-import torch
-from vidfake.inference.load import load_detector
-from vidfake.inference.video import score_video
-from vidfake.video.reader import open_video
-base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-start = time.perf_counter()
-if what == "decode":
-    with open_video(video) as reader:
-        frames = sum(1 for _ in reader.frames())
-    stages, clips = {}, 0
-else:
-    detector = load_detector(checkpoint)
-    start = time.perf_counter()
-    result = score_video(video, detector).json
-    stages, frames = result["timing_seconds"], result["decode"]["frames_decoded"]
-    clips = sum(len(t["clips"]) for t in result["tracks"])
-seconds = time.perf_counter() - start
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-found = {"seconds": seconds, "stages": stages, "frames": frames, "clips": clips, "peak": peak, "base": base}
-print(json.dumps(found))
-"""
-
-
-def make_video(path: Path, *, seconds: float, width: int = 1920, height: int = 1080) -> None:
-    """1080p30 H.264: the animated portrait before a textured wall, 8 Mbit/s or so."""
-    import cv2
-    import numpy as np
-
-    from vidfake.demo.animate import animate
-    from vidfake.demo.media import portrait
-    from vidfake.faces.detect import build_detector
-    from vidfake.settings import ExtractSettings
-    from vidfake.video.writer import write_video
-
-    photo = portrait()
-    face = build_detector(ExtractSettings()).detect(photo)[0]
-    wall = np.random.default_rng(0).integers(90, 150, (height // 8, width // 8, 3), dtype=np.uint8)
-    wall = cv2.resize(wall, (width, height), interpolation=cv2.INTER_CUBIC)
-    left = (width - height) // 2
-
-    def frames():  # type: ignore[no-untyped-def]
-        for picture in animate(photo, face, seed=3, num_frames=round(seconds * 30), frame_rate=30, side=height):
-            frame = wall.copy()
-            frame[:, left : left + height] = picture
-            yield frame
-
-    write_video(path, frames(), frame_rate=30, crf=23, options={"preset": "medium"})
+MEASURE = Path(__file__).with_name("measure.py")
+FACES = (1, 2, 4, 8)
+PROFILES = ("fast", "balanced", "thorough")
+Found = dict[str, Any]
 
 
 def make_checkpoint(folder: Path) -> Path:
@@ -84,55 +41,187 @@ def make_checkpoint(folder: Path) -> Path:
     return path
 
 
-def measured(what: str, video: Path, checkpoint: Path) -> dict[str, object]:
+def measured(what: str, video: Path, checkpoint: Path) -> Found:
     """One measurement in a fresh process."""
     done = subprocess.run(
-        [sys.executable, "-c", MEASURE, what, str(video), str(checkpoint)],
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, str(MEASURE), what, str(video), str(checkpoint)], capture_output=True, text=True
     )
-    return json.loads(done.stdout.splitlines()[-1])
+    if done.returncode:
+        raise RuntimeError(f"measuring {what} failed: {done.stderr[-2000:]}")
+    found: Found = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def median(found: Iterable[Found]) -> Found:
+    """The measurement with the middle wall-clock time."""
+    ordered = sorted(found, key=lambda one: one["seconds"])
+    return ordered[len(ordered) // 2]
+
+
+def side_by_side(video: Path, checkpoint: Path, runs: int, *names: str) -> list[Found]:
+    """Medians of `runs` measurements of each, taken in turn, so that a busy minute slows all of them."""
+    rounds = [[measured(name, video, checkpoint) for name in names] for _ in range(runs)]
+    return [median(column) for column in zip(*rounds, strict=True)]
 
 
 def run(runs: int = 3) -> list[Table]:
-    """Medians of `runs` alternating measurements of the short video; one of the long one."""
+    """Everything. ``VIDFAKE_BENCH_MINUTES=60`` adds an hour's video to 10 s and 10 min."""
+    minutes = [10, *([60] if os.environ.get("VIDFAKE_BENCH_MINUTES") == "60" else [])]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        short, long = folder / "short.mp4", folder / "long.mp4"
-        make_video(short, seconds=10)
-        loop(short, long, times=60)
         checkpoint = make_checkpoint(folder)
-        pairs = [(measured("decode", short, checkpoint), measured("score", short, checkpoint)) for _ in range(runs)]
-        pairs.sort(key=lambda pair: pair[1]["seconds"] / pair[0]["seconds"])
-        decode, score = pairs[len(pairs) // 2]
-        long_decode, long_score = measured("decode", long, checkpoint), measured("score", long, checkpoint)
-        startup = start_up()
-    return [
-        stages(decode, score, long_decode, long_score),
-        summary(decode, score, long_decode, long_score, startup),
-    ]
+        short = folder / "1080p.mp4"
+        make_video(short, seconds=10)
+        before = busy()
+        profiles = side_by_side(short, checkpoint, runs, "decode", *(f"score:{p}" for p in PROFILES))
+        decode, scores = profiles[0], dict(zip(PROFILES, profiles[1:], strict=True))
+        lengths = [("10 s", 10.0, decode, scores["balanced"])]
+        for m in minutes:
+            long = folder / "long.mp4"
+            loop(short, long, times=6 * m)
+            d, s = side_by_side(long, checkpoint, 1, "decode", "score:balanced")
+            lengths.append((f"{m} min", 60.0 * m, d, s))
+            long.unlink()
+        tables = [
+            stages(lengths),
+            summary(lengths, start_up(), before),
+            profile_table(decode, scores),
+            usual_table(short, checkpoint, scores["balanced"]),
+            resolutions(folder, checkpoint, runs, decode, scores["balanced"]),
+            people(folder, checkpoint, scores["balanced"]),
+            gpu(),
+        ]
+    return tables
 
 
-def loop(source: Path, out: Path, *, times: int) -> None:
-    """The same packets `times` over, as one file."""
-    import av
+def busy() -> str:
+    """Whether other work ran beside the benchmark, from the load before it began."""
+    load = os.getloadavg()[0]
+    if load < 0.5:
+        return "The machine was idle before the run."
+    return (
+        f"Other processes ran beside this (load {load:.1f} before it began): wall-clock times are longer than on "
+        "an idle machine, and ratios within a row, measured in turn, say more; CPU seconds depend on it least."
+    )
 
-    with av.open(str(out), "w") as output:
-        target, offset = None, 0
-        for _ in range(times):
-            with av.open(str(source)) as input_:
-                stream = input_.streams.video[0]
-                target = target or output.add_stream_from_template(stream)
-                end = 0
-                for packet in input_.demux(stream):
-                    if packet.dts is None:
-                        continue
-                    end = max(end, packet.pts + packet.duration)
-                    packet.pts, packet.dts = packet.pts + offset, packet.dts + offset
-                    packet.stream = target
-                    output.mux(packet)
-                offset += end
+
+def stages(lengths: list[tuple[str, float, Found, Found]]) -> Table:
+    """Seconds per stage of scoring."""
+    names = [name for name in lengths[0][3]["stages"] if name != "total"]
+    rows: list[list[Any]] = [[name, *(s["stages"].get(name, 0.0) for *_, s in lengths)] for name in names]
+    return Table(
+        "Seconds per stage, 1080p30, balanced",
+        ["stage", *(name for name, *_ in lengths)],
+        [*rows, ["total, wall clock", *(s["seconds"] for *_, s in lengths)]],
+        notes=[
+            "Decoding runs ahead on threads of its own: its row is the wait for it. The encoder runs beside all "
+            "other stages, in another process: rows do not add up to the total."
+        ],
+    )
+
+
+def summary(lengths: list[tuple[str, float, Found, Found]], startup: dict[str, float], before: str) -> Table:
+    """Ratios and memory."""
+    rows = [
+        [
+            name, d["seconds"], s["seconds"], s["seconds"] / d["seconds"], d["cpu"], s["cpu"],
+            length / s["seconds"], s["clips"], s["peak"] - s["base"], s["child_peak"],
+        ]
+        for name, length, d, s in lengths
+    ]  # fmt: skip
+    times = ", ".join(f"{key} {value:.2f} s" for key, value in startup.items())
+    return Table(
+        "Against a pure decode of the same file",
+        [
+            "video", "decode s", "score s", "score / decode", "decode CPU s", "score CPU s", "times real time",
+            "clips", "MiB beyond libraries and detector", "MiB of the decoding process",
+        ],
+        rows,
+        notes=[f"{before} Start-up, counted apart: {times}."],
+    )  # fmt: skip
+
+
+def profile_table(decode: Found, scores: dict[str, Found]) -> Table:
+    """Cost of each profile on the short video."""
+    return Table(
+        "Profiles, 10 s of 1080p30",
+        ["profile", "score s", "score / decode", "CPU s", "times real time", "clips"],
+        [
+            [name, s["seconds"], s["seconds"] / decode["seconds"], s["cpu"], 10 / s["seconds"], s["clips"]]
+            for name, s in scores.items()
+        ],
+    )
+
+
+def usual_table(video: Path, checkpoint: Path, score: Found) -> Table:
+    """The field's usual face detection on the same file, before any network has seen a face."""
+    title = (
+        "Against the usual face detection (dlib HOG on 32 full-resolution frames opened by index), 10 s of 1080p30"
+    )
+    try:
+        import dlib  # noqa: F401
+    except ImportError:
+        return Table(title, ["what"], [["not measured: dlib is not installed"]])
+    rows = []
+    for words, what in (("dlib HOG", "dlib:0"), ("dlib HOG, one step of upsampling", "dlib:1")):
+        found = measured(what, video, checkpoint)
+        rows.append([words, found["seconds"], found["cpu"], found["frames"], found["seconds"] / score["seconds"]])
+    frames = score["clips"] * 16
+    rows.append(["vidfake score, everything", score["seconds"], score["cpu"], frames, 1.0])
+    return Table(title, ["what", "s", "CPU s", "frames", "times vidfake's"], rows)
+
+
+def resolutions(folder: Path, checkpoint: Path, runs: int, decode: Found, score: Found) -> Table:
+    """10 s at each size."""
+    rows = []
+    for name, (width, height) in SIZES.items():
+        if name == "1080p":
+            d, s = decode, score
+        else:
+            make_video(folder / "size.mp4", seconds=10, width=width, height=height)
+            d, s = side_by_side(folder / "size.mp4", checkpoint, runs, "decode", "score:balanced")
+        rows.append([name, d["seconds"], s["seconds"], s["seconds"] / d["seconds"], 10 / s["seconds"], s["clips"]])
+    columns = ["size", "decode s", "score s", "score / decode", "times real time", "clips"]
+    return Table("Sizes of picture, 10 s, one face", columns, rows)
+
+
+def people(folder: Path, checkpoint: Path, single: Found) -> Table:
+    """10 s of 1080p with several faces at once."""
+    rows = []
+    for count in FACES:
+        if count == 1:
+            s = single
+        else:
+            make_video(folder / "faces.mp4", seconds=10, faces=count)
+            s = measured("score:balanced", folder / "faces.mp4", checkpoint)
+        rows.append([count, s["seconds"], s["cpu"], s["clips"], s["stages"]["encode"]])
+    return Table("Faces, 10 s of 1080p30", ["faces", "score s", "CPU s", "clips", "encode s"], rows)
+
+
+def gpu() -> Table:
+    """The encoder's share of a card's peak, where there is a card."""
+    import torch
+
+    title = "Graphics card: the encoder alone"
+    if not torch.cuda.is_available():
+        return Table(title, ["what"], [["not measured: this machine has no CUDA device"]])
+    from vidfake.models.detector import build_detector
+    from vidfake.settings import EncoderSettings, ModelSettings
+
+    detector = build_detector(ModelSettings(encoder=EncoderSettings(weights="none"))).prepare_for_inference().cuda()
+    frames = torch.zeros(16, 16, 3, 256, 256, dtype=torch.uint8, device="cuda")
+    rows = []
+    for precision in ("float32", "bfloat16"):
+        with torch.autocast("cuda", torch.bfloat16, enabled=precision == "bfloat16"), torch.no_grad():
+            for _ in range(3):
+                detector.encode(frames)
+            torch.cuda.synchronize()
+            begun = time.perf_counter()
+            for _ in range(10):
+                detector.encode(frames)
+            torch.cuda.synchronize()
+        rows.append([precision, 10 * 256 / (time.perf_counter() - begun)])
+    return Table(f"{title} ({torch.cuda.get_device_name()})", ["precision", "frames/s"], rows)
 
 
 def start_up() -> dict[str, float]:
@@ -151,50 +240,3 @@ def start_up() -> dict[str, float]:
             seconds.append(time.perf_counter() - start)
         found[name] = sorted(seconds)[1]
     return found
-
-
-def stages(*runs: dict) -> Table:  # type: ignore[type-arg]
-    """Seconds per stage of scoring."""
-    _, score, _, long_score = runs
-    names = [n for n in score["stages"] if n != "total"]
-    rows = [[n, score["stages"][n], long_score["stages"][n]] for n in names]
-    return Table(
-        "Seconds per stage, 1080p30",
-        ["stage", "10 s", "10 min"],
-        [*rows, ["total", score["seconds"], long_score["seconds"]]],
-    )
-
-
-def summary(decode: dict, score: dict, long_decode: dict, long_score: dict, startup: dict) -> Table:  # type: ignore[type-arg]
-    """Ratios and memory."""
-    rows = []
-    for name, length, d, s in (("10 s", 10, decode, score), ("10 min", 600, long_decode, long_score)):
-        rows.append(
-            [
-                name,
-                d["seconds"],
-                s["seconds"],
-                s["seconds"] / d["seconds"],
-                length / s["seconds"],
-                s["clips"],
-                s["peak"],
-                s["base"],
-            ]
-        )
-    ratio = long_score["peak"] / score["peak"]
-    times = ", ".join(f"{k} {v:.2f} s" for k, v in startup.items())
-    return Table(
-        "Against a pure decode of the same file",
-        [
-            "video",
-            "decode s",
-            "score s",
-            "score / decode",
-            "times real time",
-            "clips",
-            "peak MiB",
-            "of it libraries MiB",
-        ],
-        rows,
-        notes=[f"Peak memory of the long over the short video: {ratio:.2f}. Start-up, counted apart: {times}."],
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -45,6 +46,9 @@ _register()
 
 def main() -> None:
     """Run the command; an expected failure is one line on stderr and its exit code."""
+    # threads of torch that wait go to sleep: by default they spin, and where other processes (the decoder, a
+    # training) want the cores, that makes each step several times as slow. Read when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     arguments = [a for a in arguments if a != "--debug"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,9 @@ from vidfake.cli.options import (
     no_sandbox_notice,
     worker_count,
 )
+
+if TYPE_CHECKING:
+    from vidfake.data.report import PrepareReport
 
 
 def register(app: typer.Typer) -> None:
@@ -84,6 +87,8 @@ def register(app: typer.Typer) -> None:
                     )
                 ],
             )
+            if result.num_videos > result.num_done_before:
+                display.say(_rates(result))
             for word, names in (("no face", result.no_face), ("unreadable", result.unreadable)):
                 for video_id, reason in names:
                     display.say(f"{word}: {video_id}: {reason}")
@@ -91,3 +96,18 @@ def register(app: typer.Typer) -> None:
             raise typer.Exit(4)
         if result.unreadable:
             raise typer.Exit(3)
+
+
+def _rates(result: PrepareReport) -> str:
+    """How fast this run was, and on what its workers' time went."""
+    new = [outcome for outcome in result.outcomes if not outcome.done_before]
+    seconds = max(result.seconds, 1e-9)
+    clips, faces = sum(o.num_clips for o in new), sum(o.num_faces for o in new)
+    speed = "" if result.times_real_time is None else f", {result.times_real_time:.1f} times real time"
+    total = sum(result.timings.values()) or 1.0
+    stages = sorted(result.timings.items(), key=lambda entry: -entry[1])
+    shares = ", ".join(f"{name} {100 * part / total:.0f} % ({part:.1f} s)" for name, part in stages)
+    return (
+        f"{len(new) / seconds:.2f} videos, {clips / seconds:.1f} clips, {faces / seconds:.1f} faces per second"
+        f"{speed}. Workers' time: {shares or 'not measured'}."
+    )
