@@ -12,6 +12,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does
@@ -24,16 +25,12 @@ def main() -> None:
     kind, _, option = what.partition(":")
     prepare = {"decode": decode, "dlib": usual, "score": score}[kind]
     run = prepare(video, checkpoint, option)
-    base = peak_mib(resource.RUSAGE_SELF)
+    base = peak_mib("self")
     begun, cpu = time.perf_counter(), cpu_seconds()
     found = run()
     found["seconds"] = time.perf_counter() - begun
-    if kind == "score":
-        from vidfake.sandbox import close_children
-
-        close_children()  # what a child used is known once it has ended
-    found |= {"cpu": cpu_seconds() - cpu, "base": base, "peak": peak_mib(resource.RUSAGE_SELF)}
-    found["child_peak"] = peak_mib(resource.RUSAGE_CHILDREN)
+    found |= {"cpu": cpu_seconds() - cpu, "base": base, "peak": peak_mib("self")}
+    found["child_peak"] = max(map(peak_mib, children()), default=0.0)
     print(json.dumps(found))
 
 
@@ -105,15 +102,25 @@ def usual(video: str, checkpoint: str, option: str) -> Callable[[], dict[str, An
     return run
 
 
+def children() -> list[str]:
+    """Processes that this one has started: the decoding process, which is kept."""
+    return Path("/proc/self/task", str(os.getpid()), "children").read_text().split()
+
+
 def cpu_seconds() -> float:
-    """Processor time of this process and of its children that have ended."""
-    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+    """Processor time of this process and its children so far."""
+    own, ticks = resource.getrusage(resource.RUSAGE_SELF), os.sysconf("SC_CLK_TCK")
+    total = own.ru_utime + own.ru_stime
+    for process in children():
+        fields = Path("/proc", process, "stat").read_text().rpartition(")")[2].split()
+        total += (int(fields[11]) + int(fields[12])) / ticks  # utime and stime
+    return total
 
 
-def peak_mib(who: int) -> float:
-    """Most memory that was held."""
-    return resource.getrusage(who).ru_maxrss / 1024
+def peak_mib(process: str) -> float:
+    """Most memory that a process held since it began its program (what it was forked from does not count)."""
+    lines = Path("/proc", process, "status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 if __name__ == "__main__":
