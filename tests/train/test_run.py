@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from toy_runs import toy_config, write_toy_store
@@ -13,6 +14,7 @@ from toy_runs import toy_config, write_toy_store
 from vidfake.errors import ConfigError, SamplerError
 from vidfake.inference.load import load_detector
 from vidfake.inference.predict import predict
+from vidfake.metrics.levels import video_auc
 from vidfake.models.checkpoint import load_checkpoint
 from vidfake.scores import ScoreTable
 from vidfake.settings import DataSettings, EncoderSettings, LossSettings, RunConfig, SamplerSettings
@@ -51,6 +53,13 @@ def test_a_run_learns_and_leaves_what_it_promises(finished: tuple[RunConfig, Pat
     table = ScoreTable.read(folder / "validation.jsonl")
     assert len(table) == 13
     assert set(table.split) == {"validation"}
+    apart = result["validation_by_manipulation"]
+    assert set(apart) == {"mouth", "swap"}
+    for name, figures in apart.items():
+        fakes = table.manipulation == name
+        sources = set(table.source_id[fakes])
+        rows = table.select(fakes | ((table.label == 0) & np.isin(table.source_id, list(sources))))
+        assert figures["video_auc"] == pytest.approx(video_auc(rows))
     detector = load_detector(folder / "best.vidfake")
     assert detector.calibration is not None
     assert detector.checkpoint.class_names == ("real", "mouth", "swap")

@@ -22,6 +22,7 @@ from vidfake.inference.scorer import Scorer, embed
 from vidfake.losses import EmbeddingLoss
 from vidfake.losses.combine import build_loss
 from vidfake.losses.readout import READOUTS, Readout, build_readout, default_readout
+from vidfake.metrics.groups import by_manipulation
 from vidfake.metrics.levels import score_levels
 from vidfake.metrics.ranking import auc
 from vidfake.models.checkpoint import load_checkpoint, save_checkpoint
@@ -81,9 +82,11 @@ def train_run(config: RunConfig, *, resume: bool = False, report: Report | None 
         here.barrier()
         seed_everything(config.seed)
         run = _Run(config, folder, here, report)
-        if here.is_main and not resume:  # not before: a run that cannot be made leaves no folder
-            write_text(folder / CONFIG_FILE, to_toml(config))
         with writer_lock(folder) if here.is_main else nullcontext():  # two runs would spoil each other's state
+            if here.is_main:
+                _check_folder(folder, resume)  # again: another may have begun while this one was made
+            if here.is_main and not resume:  # not before: a run that cannot be made leaves no folder
+                write_text(folder / CONFIG_FILE, to_toml(config))
             progress = run.train(stop, resume)
             if here.is_main:
                 metrics = run.finish(progress)
@@ -235,6 +238,7 @@ class _Run:
             {
                 "best_epoch": progress.best_epoch,
                 "validation": metrics,
+                "validation_by_manipulation": by_manipulation_metrics(table, self.config),
                 "readout": chosen,
                 "torch": torch.__version__,
             },
@@ -253,3 +257,12 @@ def level_metrics(table: ScoreTable, config: RunConfig) -> Metrics:
         except UndefinedMetricError:
             metrics[f"{name}_auc"] = None
     return metrics
+
+
+def by_manipulation_metrics(table: ScoreTable, config: RunConfig) -> dict[str, Metrics]:
+    """`level_metrics` of each manipulation against the reals that it was made from."""
+    return {
+        group.name: level_metrics(table.select(group.videos), config)
+        for group in by_manipulation(table)
+        if group.against == "its own reals"
+    }
