@@ -17,7 +17,8 @@ WHOLE = ".writing"
 def writer_lock(store: Path, shard: tuple[int, int] | None = None) -> Iterator[None]:
     """Hold the right to write `store`: alone, or with the other shards of a run split over several processes.
 
-    Raises StoreError at once when another process holds it. A killed process holds nothing.
+    The folder is made where it is missing. Raises StoreError at once when another process holds it, StorageError
+    where it cannot be made or locked. A killed process holds nothing.
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(_lock(store / WHOLE, shared=shard is not None))
@@ -42,6 +43,7 @@ def _lock(path: Path, *, shared: bool) -> Iterator[None]:
 def _acquire(path: Path, mode: int) -> int:
     while True:
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise StorageError(
