@@ -37,10 +37,10 @@ def damaged(video: Path, tmp_path: Path) -> Path:
     return path
 
 
-def seen(path: Path, *, ahead: bool) -> tuple[list[tuple[int, float, bytes, int]], int, bool]:
+def seen(path: Path, *, ahead: bool) -> tuple[list[tuple[int, float, bytes, int, int]], int, bool]:
     with open_video(path, threads=2) as reader:
         frames = [
-            (f.index, f.pts_seconds, f.luma_thumbnail().tobytes(), reader.decode_errors)
+            (f.index, f.pts_seconds, f.luma_thumbnail().tobytes(), reader.decode_errors, reader.damaged_frames)
             for f in reader.frames(ahead=ahead)
         ]
         return frames, reader.decode_errors, reader.truncated
@@ -50,6 +50,7 @@ def test_same_frames_and_errors(video: Path, damaged: Path) -> None:
     assert seen(video, ahead=True) == seen(video, ahead=False)
     frames, errors, _ = seen(damaged, ahead=False)
     assert errors > 0, "the test needs a file with damage"
+    assert 0 < frames[-1][-1] != frames[0][-1], "and with frames that are shown although damaged, not all at once"
     assert seen(damaged, ahead=True)[:2] == (frames, errors)
     assert not decode_threads()
 

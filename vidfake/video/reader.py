@@ -80,7 +80,9 @@ class VideoReader:
         self._resources = contextlib.ExitStack()
         self._closed = False
         self._seen_truncated = False
-        self._errors_until: int | None = None  # damage before the last frame that was given, if decoding is ahead
+        self._damage_until: tuple[int, int] | None = (
+            None  # as of the last frame that was given, if decoding is ahead
+        )
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(self._resources.close)
             self._decoder = self._new_decoder()
@@ -101,7 +103,7 @@ class VideoReader:
 
     def _new_decoder(self) -> Decoder:
         self._resources.close()
-        self._errors_until = None
+        self._damage_until = None
         self._container = self._resources.enter_context(open_container(self.path))
         self._stream = choose_stream(self._container, self.path)
         self._num_streams = len(self._container.streams)
@@ -118,12 +120,15 @@ class VideoReader:
     def decode_errors(self) -> int:
         """How much of this pass was damaged: failed reads, frames that are missing, that the decoder marks as
         damaged, or that were dropped for an impossible time. 0 for a sound file."""
-        return self._decoder.errors if self._errors_until is None else self._errors_until
+        return self._damage()[0]
 
     @property
     def damaged_frames(self) -> int:
         """Of `decode_errors`, the frames that are shown all the same, mended by guesswork."""
-        return self._decoder.damaged_frames
+        return self._damage()[1]
+
+    def _damage(self) -> tuple[int, int]:
+        return self._damage_until or (self._decoder.errors, self._decoder.damaged_frames)
 
     @property
     def truncated(self) -> bool:
@@ -152,17 +157,18 @@ class VideoReader:
     def _ahead(self, placed: Iterator[Placed]) -> Iterator[Placed]:
         decoder = self._decoder
         thread = ReadAhead(
-            ((item, decoder.errors) for item in placed), frames_ahead(self.info.width * self.info.height)
+            ((item, (decoder.errors, decoder.damaged_frames)) for item in placed),
+            frames_ahead(self.info.width * self.info.height),
         )
         self._resources.callback(thread.stop)  # runs before the container is closed
         try:
-            for item, errors in thread:
-                self._errors_until = errors
+            for item, damage in thread:
+                self._damage_until = damage
                 yield item
         finally:
             thread.stop()
             if decoder is self._decoder:
-                self._errors_until = None
+                self._damage_until = None
 
     def _start_pass(self) -> Iterator[Placed]:
         if self._closed:
