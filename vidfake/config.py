@@ -23,7 +23,7 @@ from vidfake.registry import nearest
 C = TypeVar("C")
 MAX_TOML_BYTES = 4 * 2**20
 MAX_KEY_PARTS = 32
-_LONG_KEY = re.compile(r"""(?:\.[ \t]*(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*){32}""")
+_LONG_KEY = re.compile(rf"""(?:\.[ \t]*(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*){{{MAX_KEY_PARTS}}}""")
 
 
 def from_dict(cls: type[C], values: dict[str, Any], path: str = "") -> C:

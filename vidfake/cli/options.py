@@ -28,17 +28,13 @@ WorkersOption = Annotated[int, typer.Option("--workers", help="Worker processes;
 
 def worker_count(workers: int) -> int:
     """0 means one per processor this process may use."""
-    import os
+    from vidfake.video.scheduling import usable_processors
 
     if workers < 0:
         from vidfake.errors import UsageError
 
         raise UsageError(f"--workers is {workers}; it takes 0 (one per processor) or more.")
-    return (
-        workers or len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else workers or os.cpu_count() or 1
-    )
+    return workers or usable_processors()
 
 
 def begin_decoding(*, sandbox: bool) -> None:

@@ -25,6 +25,7 @@ from vidfake.errors import ManifestError, UsageError
 from vidfake.files import sha256_file
 from vidfake.settings import ExtractSettings
 from vidfake.types import VideoRecord
+from vidfake.video.scheduling import usable_processors
 
 Progress = Callable[[str, int, int | None], None]
 
@@ -76,7 +77,7 @@ def prepare(
         pending = [record for record in mine if record.video_id not in outcomes]
         if pending:
             writer.reopen()
-        threads = max(1, _processors() // max(1, workers))
+        threads = max(1, usable_processors() // max(1, workers))
         jobs = [Job(record, writer.store, settings, extract, threads, on_error, sandbox) for record in pending]
         with closing(_outcomes(jobs, workers)) as results:  # closed first: no worker writes after the lock is gone
             for number, outcome in enumerate(results, start=1):
@@ -160,10 +161,6 @@ def _same_file(writer: StoreWriter, value: dict[str, Any], record: VideoRecord) 
         return False
     same_place = value["video"]["path"] == row_of(record, writer.store)["path"]
     return same_place or known.get("sha256") == sha256_file(record.path)
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -47,7 +47,7 @@ class Scorer:
     """Detector and read-out, in evaluation mode. The detector's training mode is restored after each call.
 
     With `precision` ``bfloat16`` the encoder runs in half precision: quicker on processors that have it, with
-    scores that differ a little (docs/benchmarks.md).
+    scores that differ a little (docs/scoring.md).
     """
 
     def __init__(
