@@ -69,6 +69,9 @@ def test_a_photograph_file_gives_clips_of_one_frame_with_the_boxes_of_the_whole_
 def test_a_photograph_without_a_face_a_broken_one_and_a_region_outside_are_said_apart(tmp_path: Path) -> None:
     empty = write_png(tmp_path / "empty.png", np.full((80, 90, 3), 128, np.uint8))
     assert extract_photo_clips(empty, ExtractSettings()).status == "no_face"
+    discs = write_png(tmp_path / "discs.png", draw([Disc(150, 200, 60, RED)], width=400, height=400))
+    assert extract_photo_clips(discs, SETTINGS, detector=DiscDetector()).num_clips == 1, "the caller's detector"
+    assert extract_photo_clips(discs, SETTINGS).status == "no_face"
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff" + bytes(50))
     with pytest.raises(UnreadableVideoError, match=r"broken\.jpg cannot be read as a photograph"):

@@ -290,6 +290,9 @@ def test_a_child_that_does_not_come_up_is_no_fault_of_the_file(
     monkeypatch.setattr(process, "_BOOT", "raise SystemExit(9)")
     with pytest.raises(SandboxError, match=r"did not come up \(ended with code 9\).*--no-sandbox, which gives up"):
         extract_in_child(face_video, SETTINGS)
+    monkeypatch.setattr(process, "_BOOT", "print('loading', flush=True)")
+    with pytest.raises(SandboxError, match=r"began with what is no greeting.*--no-sandbox"):
+        extract_in_child(face_video, SETTINGS)
     monkeypatch.setattr(process.sys, "executable", "/nowhere/python")
     with pytest.raises(SandboxError, match="cannot be started"):
         extract_in_child(face_video, SETTINGS)

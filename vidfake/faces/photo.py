@@ -73,10 +73,12 @@ def extract_photo_clips(
     settings: ExtractSettings,
     *,
     region: Region | None = None,
+    detector: FaceDetector | None = None,
     on_clip: Callable[[FaceClip], None] | None = None,
 ) -> ExtractionResult:
     """Every face of a photograph file as a clip of one frame: what `extract_clips` is for videos.
 
+    `detector` is built from the settings unless given.
     Raises MediaError for a file that is no readable photograph, UsageError for a region outside of it.
     """
     stopwatch = Stopwatch()
@@ -91,7 +93,7 @@ def extract_photo_clips(
             )
         rgb = rgb[region.y : region.y + region.height, region.x : region.x + region.width]
     with stopwatch.stage("detect"):
-        found = extract_photo(rgb, settings)[: settings.max_faces]
+        found = extract_photo(rgb, settings, detector=detector)
     shift = np.array([0.0, 0.0] if region is None else [region.x, region.y])
     clips = [_clip(number, photo_face, shift) for number, photo_face in enumerate(found)]
     if on_clip is not None:

@@ -24,15 +24,7 @@ from vidfake.errors import StorageError, StoreError
 from vidfake.faces.codec import decode_crop
 from vidfake.faces.extract import ExtractionResult
 from vidfake.files import atomic_writer, sha256_json
-from vidfake.sandbox.messages import (
-    MAX_RESULT_BYTES,
-    max_clip_bytes,
-    max_clips,
-    pack_clip,
-    pack_result,
-    parse_clip,
-    parse_result,
-)
+from vidfake.sandbox.messages import max_clips, pack_clip, pack_result, parse_clip, parse_result, payload_limits
 from vidfake.sandbox.wire import Kind, WireError, items, read_message, whole, write_message
 from vidfake.settings import ExtractSettings
 from vidfake.types import FaceClip, Region
@@ -177,11 +169,10 @@ def _write_clip(out: _Digesting, clip: FaceClip) -> None:
 
 def _parse(data: memoryview, settings: ExtractSettings) -> Iterator[FaceClip | ExtractionResult]:
     """A file's clips one after another, then its result. Raises WireError."""
-    largest = {int(Kind.CLIP): max_clip_bytes(settings), int(Kind.DONE): MAX_RESULT_BYTES}
-    stream = io.BytesIO(data)
+    stream, limits = io.BytesIO(data), payload_limits(settings)
     num_clips = 0
     while True:
-        message = read_message(stream.read, max_payload=lambda kind: largest.get(kind, 0))
+        message = read_message(stream.read, max_payload=limits)
         if message is None:
             raise WireError("it ends before its result")
         kind, header, payload = message

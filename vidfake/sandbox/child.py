@@ -12,29 +12,29 @@ import threading
 import time
 from typing import Any
 
-from vidfake.errors import MediaError, VidfakeError
+from vidfake.errors import VidfakeError
 from vidfake.faces.detect import FaceDetector, build_detector
-from vidfake.faces.extract import extract_clips
+from vidfake.faces.extract import ExtractionResult, extract_clips
 from vidfake.sandbox.confine import allow_cpu_seconds, confine
 from vidfake.sandbox.messages import pack_clip, pack_result
 from vidfake.sandbox.wire import MAX_TEXT, Kind, parse_header, write_message
 from vidfake.settings import ExtractSettings
 from vidfake.types import FaceClip, Region
 from vidfake.video.limits import VideoLimits
+from vidfake.video.scheduling import usable_processors
 
 _PROGRESS_SECONDS = 0.5
 _MOST_THREADS = 16  # each reserves address space; FFmpeg itself takes no more by default
 
 
 def main(config: dict[str, Any]) -> None:
-    """Serve until the parent closes its end. `config`: memory_bytes, open_files."""
-    if hasattr(signal, "SIGINT"):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to decide
+    """Serve until the parent closes its end. `config`: sys_path, memory_bytes, open_files, start_seconds."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to decide
     jobs_in, answers_out = _private_streams()
     server = _Server(answers_out)
     server.warm_up()
     in_force = confine(memory_bytes=config["memory_bytes"], open_files=config["open_files"])
-    if allow_cpu_seconds(config["stall_seconds"]):
+    if allow_cpu_seconds(config["start_seconds"]):
         in_force.append("processor time")
     server.send(Kind.READY, {"in_force": in_force, "pid": os.getpid()})
     jobs: queue.SimpleQueue[bytes] = queue.SimpleQueue()
@@ -99,13 +99,13 @@ class _Server:
 
     def serve(self, job: dict[str, Any]) -> bool:
         """Answer one job. False when this process should not take another: what it met was not foreseen."""
-        stall_seconds = float(job["stall_seconds"])
-        pulse = _Pulse(self, stall_seconds=stall_seconds, threads=_threads(job["threads"]))
-        self._use_threads(_threads(job["threads"]))
+        threads = min(job["threads"] or usable_processors(), _MOST_THREADS)
+        pulse = _Pulse(self, stall_seconds=float(job["stall_seconds"]), threads=threads)
+        self._use_threads(threads)
         try:
             os.chdir(os.fsdecode(bytes.fromhex(job["folder"])))
-            header, payload = pack_result(self._extract(job, pulse))
-        except (MediaError, VidfakeError) as error:
+            header, payload = pack_result(self._extract(job, pulse, threads))
+        except VidfakeError as error:
             self.send(Kind.FAILED, {"type": type(error).__name__, "message": str(error)[:MAX_TEXT]})
             return True
         except Exception as error:
@@ -123,22 +123,23 @@ class _Server:
             cv2.setNumThreads(count)
             self._cv2_threads = count
 
-    def _extract(self, job: dict[str, Any], pulse: _Pulse) -> Any:
+    def _extract(self, job: dict[str, Any], pulse: _Pulse, threads: int) -> ExtractionResult:
         path = os.fsdecode(bytes.fromhex(job["path"]))
         settings = ExtractSettings(**job["settings"])
         region = None if job["region"] is None else Region(*job["region"])
+        detector = self._detector(settings)
         on_clip = self._send_clip if job["clips"] else None
         if job["photo"]:
             from vidfake.faces.photo import extract_photo_clips
 
-            return extract_photo_clips(path, settings, region=region, on_clip=on_clip)
+            return extract_photo_clips(path, settings, region=region, detector=detector, on_clip=on_clip)
         return extract_clips(
             path,
             settings,
             region=region,
-            detector=self._detector(settings),
+            detector=detector,
             on_clip=on_clip,
-            threads=_threads(job["threads"]),
+            threads=threads,
             limits=VideoLimits(**job["limits"]),
             on_frame=pulse,
         )
@@ -166,11 +167,6 @@ class _Pulse:
             self._next = now + _PROGRESS_SECONDS
             allow_cpu_seconds(self._cpu_seconds)
             self._server.send(Kind.PROGRESS, {"frames": self._frames, "pixels": self._pixels})
-
-
-def _threads(asked: int) -> int:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(asked or usable, _MOST_THREADS)
 
 
 def _is_memory(error: BaseException) -> bool:

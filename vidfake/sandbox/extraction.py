@@ -16,7 +16,7 @@ from vidfake.config import to_dict
 from vidfake.errors import DecoderFailedError, VidfakeError
 from vidfake.faces.extract import ExtractionResult
 from vidfake.sandbox.limits import SandboxLimits
-from vidfake.sandbox.messages import MAX_RESULT_BYTES, max_clip_bytes, max_clips, parse_clip, parse_result
+from vidfake.sandbox.messages import max_clips, parse_clip, parse_result, payload_limits
 from vidfake.sandbox.process import Child, Message
 from vidfake.sandbox.wire import Kind, WireError, text, whole
 from vidfake.settings import ExtractSettings
@@ -101,8 +101,7 @@ class _Conversation:
         self._frames = self._pixels = self._clips = 0
 
     def run(self, job: dict[str, Any], on_clip: Callable[[FaceClip], None] | None) -> ExtractionResult:
-        largest = {Kind.CLIP: max_clip_bytes(self._settings), Kind.DONE: MAX_RESULT_BYTES}
-        self._child.max_payload = lambda kind: largest.get(kind, 0)  # type: ignore[call-overload]
+        self._child.max_payload = payload_limits(self._settings)
         if not self._child.send(job):
             self._fail(self._child.how_it_ended())
         limits = self._child.limits

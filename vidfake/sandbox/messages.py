@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import typing
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,13 @@ from vidfake.faces.codec import picture_size
 from vidfake.faces.extract import ExtractionResult
 from vidfake.faces.quality import QUALITY_NAMES
 from vidfake.sandbox.arrays import Cursor, packed
-from vidfake.sandbox.wire import WireError, flag, items, number, text, whole
+from vidfake.sandbox.wire import Kind, WireError, flag, items, number, text, whole
 from vidfake.settings import ExtractSettings
 from vidfake.types import FaceClip, Track
 from vidfake.video.info import VideoInfo
 
 MAX_COUNT = 1 << 40
-MAX_RESULT_BYTES = 1 << 29  # tracks of an hour of eight faces at 60 frames per second have 250 MB
+_MAX_RESULT_BYTES = 1 << 29  # tracks of an hour of eight faces at 60 frames per second have 250 MB
 _LIMITS = {"duration", "frames", "frame_rate", "streams", "faces"}
 _NAME = re.compile(r"[\w .,+/()-]{0,80}", re.ASCII)
 
@@ -29,6 +30,12 @@ def max_clip_bytes(settings: ExtractSettings) -> int:
     """Most bytes that a clip of these settings can have, its pictures in the codec included."""
     pixels = settings.crop_size**2 * 3
     return settings.num_frames * (2 * pixels + 65536 + 8 * (2 + 4 + 10 + 10 + len(QUALITY_NAMES)))
+
+
+def payload_limits(settings: ExtractSettings) -> Callable[[int], int]:
+    """For `read_message`: the most that clips of these settings, and their result, may carry; others, nothing."""
+    largest: dict[int, int] = {Kind.CLIP: max_clip_bytes(settings), Kind.DONE: _MAX_RESULT_BYTES}
+    return lambda kind: largest.get(kind, 0)
 
 
 def max_clips(settings: ExtractSettings) -> int:

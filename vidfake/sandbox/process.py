@@ -48,7 +48,7 @@ class Child:
             "sys_path": _absolute_sys_path(),
             "memory_bytes": limits.memory_bytes,
             "open_files": limits.open_files,
-            "stall_seconds": limits.start_seconds,
+            "start_seconds": limits.start_seconds,
         }
         try:
             self._process = subprocess.Popen(
@@ -75,16 +75,24 @@ class Child:
         """Until its limits are in force. Raises SandboxError where it does not come up."""
         if self._ready:
             return
-        message, waited = self.receive(self.limits.start_seconds)
-        if message is None:
-            how = f"within {waited:.0f} s" if self.is_alive() else f"({self.how_it_ended()})"
+        try:
+            message, waited = self.receive(self.limits.start_seconds)
+            if message is None:
+                how = f"within {waited:.0f} s" if self.is_alive() else f"({self.how_it_ended()})"
+                raise SandboxError(f"the decoding process did not come up {how}. {_WAY_OUT}")
+            kind, header, _ = message
+            if kind != Kind.READY:
+                raise WireError(f"a message of kind {kind}")
+            words = items(header.get("in_force"), "in_force", most=16)
+            self.in_force = [text(word, "in_force", longest=40) for word in words]
+        except SandboxError:
             self.kill()
-            raise SandboxError(f"the decoding process did not come up {how}. {_WAY_OUT}")
-        kind, header, _ = message
-        if kind != Kind.READY:
+            raise
+        except WireError as error:
             self.kill()
-            raise SandboxError(f"the decoding process began with a message of kind {kind}. {_WAY_OUT}")
-        self.in_force = [text(word, "in_force", longest=40) for word in items(header.get("in_force"), "", most=16)]
+            raise SandboxError(
+                f"the decoding process began with what is no greeting ({error}). {_WAY_OUT}"
+            ) from error
         self._ready = True
 
     def send(self, job: dict[str, Any]) -> bool:
