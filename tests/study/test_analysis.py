@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -105,10 +106,25 @@ def test_too_few_seeds_refuse_claims_and_say_how_many_are_needed(tmp_path: Path)
     assert "at least 8 seeds are needed" in conclusions(found, task)[0]
 
 
-@pytest.mark.parametrize(("comparisons", "needed"), [(1, 6), (4, 8), (20, 10), (25, 10), (26, 11), (55, 12)])
+# both ends of each column of the table in docs/loss_study.md
+BOUNDS = ((1, 6), (2, 7), (3, 7), (4, 8), (6, 8), (7, 9), (12, 9), (13, 10), (25, 10), (26, 11), (51, 11), (52, 12),
+          (102, 12))  # fmt: skip
+
+
+@pytest.mark.parametrize(("comparisons", "needed"), BOUNDS)
 def test_seeds_needed(comparisons: int, needed: int) -> None:
     assert seeds_needed(comparisons, 0.05) == needed
     assert comparisons_carried(needed, 0.05) >= comparisons > comparisons_carried(needed - 1, 0.05)
+
+
+def test_the_seeds_of_the_docs_are_those() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "loss_study.md").read_text("utf-8")
+    header, row = (re.search(rf"(?m)^\| {name}.*$", page) for name in (r"comparisons \(alpha", "seeds needed"))
+    assert header is not None
+    assert row is not None
+    ends = [int(n) for cell in header[0].split("|")[2:-1] for n in (cell.split("–") * 2)[:2]]
+    seeds = [int(n) for n in row[0].split("|")[2:-1] for _ in range(2)]
+    assert dict(zip(ends, seeds, strict=True)) == dict(BOUNDS)
 
 
 @pytest.mark.parametrize("ties", [False, True])
@@ -192,6 +208,7 @@ def test_three_alike_losses_are_seldom_called_different() -> None:
 @pytest.mark.slow
 def test_three_alike_losses_keep_the_nominal_rate() -> None:
     claims, _ = _false_claims(400, 1000)
+    print(f"{claims} of 400 studies of alike losses claim a difference")
     assert claims <= 31  # binomial(400, 0.05): mean 20, exceeded 1 % of the time
 
 

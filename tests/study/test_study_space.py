@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 from vidfake.config import to_toml
 from vidfake.errors import ConfigError
 from vidfake.settings import RunConfig
+from vidfake.study.analysis import controls_of
+from vidfake.study.analysis_effects import seeds_needed
 from vidfake.study.arms import plan_arms
-from vidfake.study.definition import StudyData, StudyDefinition, StudyTest, load_study
+from vidfake.study.definition import StudyData, StudyDefinition, StudyTest, Variant, load_study
 from vidfake.study.space import Dimension, bounds_at, grid_points, settings_at, sobol_points
 
 UNIT = st.floats(min_value=0.0, max_value=1.0, exclude_max=True)
@@ -113,5 +116,29 @@ def test_shipped_studies_load_and_have_their_arms(path: Path, tmp_path: Path) ->
     again = tmp_path / "again.toml"
     again.write_text(to_toml(study))
     assert load_study(again) == study
-    assert arms
     assert study.tests
+    for task in study.tasks:
+        states = [arm.state() for arm in arms if arm.task == task]
+        controls = controls_of(study.control, states)
+        assert set(controls.values()) <= {state.arm for state in states}, "every comparison has its control"
+        assert len(study.seeds) >= seeds_needed(len(controls), study.alpha), "enough seeds for a claim"
+
+
+def test_control_that_is_no_arm_is_refused_before_the_first_run(tmp_path: Path) -> None:
+    study = toy_study.study(tmp_path)
+    path = tmp_path / "study.toml"
+    for control, known in (("sofmax", False), ("softmax@mean", True), ("softmax@max", False), ("cosface", True)):
+        path.write_text(to_toml(replace(study, control=control, variants=(Variant("mean"),))))
+        if known:
+            assert load_study(path).control == control
+        else:
+            with pytest.raises(ConfigError, match=f"control is '{control}'; it takes one of: softmax, cosface"):
+                load_study(path)
+
+
+def test_control_is_of_the_same_variant_or_one_for_all() -> None:
+    variants = (Variant("a"), Variant("b"))
+    arms, _ = plan_arms(StudyDefinition(losses=("softmax", "cosface"), tasks=("binary",), variants=variants), 2)
+    states = [arm.state() for arm in arms]
+    assert controls_of("softmax", states) == {"cosface@a": "softmax@a", "cosface@b": "softmax@b"}
+    assert controls_of("softmax@a", states) == dict.fromkeys(("cosface@a", "softmax@b", "cosface@b"), "softmax@a")

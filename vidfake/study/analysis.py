@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from vidfake.study.analysis_runs import (
 )
 from vidfake.study.analysis_scores import TableReader, TestScores, load_scores
 from vidfake.study.analysis_search import Budget, HeatMap, broken_rules, budgets_of, sensitivity
-from vidfake.study.results import StudyFolder
+from vidfake.study.results import ArmState, StudyFolder
 
 RESAMPLED = {"video_auc": "video", "frames_averaged_auc": "frames_averaged"}
 ATTRIBUTION = ("macro_f1", "macro_recall", "accuracy", "prototype_macro_f1")
@@ -60,7 +60,7 @@ class TaskAnalysis:
     diagnostics: list[Diagnostics]
     costs: list[Cost]
     maps: list[HeatMap]
-    blocks: list[list[str]] = field(default_factory=list)
+    blocks: list[list[str]]
 
     def effect(self, arm: str) -> Effect | None:
         """The effect of an arm in the family."""
@@ -122,21 +122,18 @@ def warnings_of(runs: StudyRuns) -> list[str]:
     return found
 
 
-def controls_of(runs: StudyRuns, task: str) -> dict[str, str]:
-    """Each arm of the family and its control: the study's control under the same variant."""
-    control = runs.state.study.control
-    return {
-        arm.arm: f"{control}@{arm.variant}" if arm.variant else control
-        for arm in runs.arms(task)
-        if arm.loss != control
-    }
+def controls_of(control: str, arms: Sequence[ArmState]) -> dict[str, str]:
+    """Each arm of a task's family and its control: that loss under the same variant, or that arm for all."""
+    if any(arm.arm == control for arm in arms):
+        return {arm.arm: control for arm in arms if arm.arm != control}
+    return {arm.arm: f"{control}@{arm.variant}" if arm.variant else control for arm in arms if arm.loss != control}
 
 
 def _task(
     runs: StudyRuns, task: str, reader: TableReader, table_only: bool, num_resamples: int, report: Report
 ) -> TaskAnalysis:
     study, arms = runs.state.study, runs.arms(task)
-    controls = controls_of(runs, task)
+    controls = controls_of(study.control, arms)
     settings = {a.arm: study.base_config(variant=a.variant).score for a in arms}
     count = num_resamples or resamples_for(len(controls), study.alpha)
     load = _Loader(runs, task, reader, settings, count, report)

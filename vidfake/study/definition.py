@@ -81,7 +81,8 @@ class StudyDefinition:
     `config`: differences from `RunConfig`, as a config file has them; the same for every run of the study.
     `spaces`: per loss the values to search in place of the registry's own. `dimensions`: hyper-parameters searched
     for each loss; a loss with fewer of its own searches rates and weight decay too, so budgets are alike.
-    `steps`: optimiser steps of a cached run. `control` is the arm that every other is compared with.
+    `steps`: optimiser steps of a cached run. `control`: the loss that every other is compared with, under the same
+    variant; with a variant (``softmax@mean``) that one arm is the control of all.
     """
 
     name: str = "study"
@@ -182,7 +183,7 @@ class StudyDefinition:
 
 
 def load_study(path: Path | str, overrides: Sequence[str] = ()) -> StudyDefinition:
-    """A study file, checked: losses, settings and spaces exist. Raises ConfigError or UnknownNameError."""
+    """A study file, checked: losses, control, settings and spaces exist. Raises ConfigError or UnknownNameError."""
     study = load(StudyDefinition, path, overrides)
     for name in study.loss_names():
         for _, part in parse_sum(name):
@@ -192,6 +193,9 @@ def load_study(path: Path | str, overrides: Sequence[str] = ()) -> StudyDefiniti
             raise ConfigError(f"spaces has '{name}', which is none of the losses: {', '.join(study.loss_names())}.")
     for variant in study.variants or (Variant(""),):
         study.base_config(variant=variant.name)
+    controls = [*study.loss_names(), *(f"{n}@{v.name}" for n in study.loss_names() for v in study.variants)]
+    if study.control not in controls:
+        raise ConfigError(f"control is '{study.control}'; it takes one of: {', '.join(controls)}.")
     return study
 
 
