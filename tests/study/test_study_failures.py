@@ -168,7 +168,7 @@ def test_run_whose_process_dies_twice_is_a_failed_run(
 
 
 def test_tpe_goes_towards_what_was_good_and_depends_on_nothing_else() -> None:
-    pytest.importorskip("optuna")
+    pytest.importorskip("optuna", reason="needs the optuna extra: pip install 'vidfake[optuna]'")
 
     def trial(number: int, point: list[float]) -> RunRecord:
         value = 1 - (point[0] - 0.3) ** 2

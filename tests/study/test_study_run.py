@@ -17,9 +17,8 @@ import toy_study
 from vidfake.errors import ProtocolError
 from vidfake.metrics.levels import video_auc
 from vidfake.study.pace import StudyProgress
-from vidfake.study.results import StudyFolder
+from vidfake.study.results import StudyFolder, best_trial
 from vidfake.study.run import run_study
-from vidfake.study.search import best_trial
 
 SUPPORT = Path(toy_study.__file__).parent
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from vidfake.metrics.levels import LevelName, level_rows
 from vidfake.metrics.segments import Float64Array, IntArray
 from vidfake.scores import ScoreTable
 from vidfake.settings import ScoreSettings
-from vidfake.study.results import RunRecord, StudyFolder
+from vidfake.study.results import RunRecord, StudyFolder, without_frames
 
 _TEXT = rb'"((?:[^"\\]|\\.)*)"'
 _LIST = rb"\[[^\]]*\]"
@@ -44,7 +45,7 @@ class TestScores:
     video_ids: tuple[str, ...]
     left_out: int
 
-    @property
+    @cached_property
     def present(self) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
         """(A, S) True where there is a run."""
         return np.asarray(~np.isnan(self.scores).all(axis=2))
@@ -58,14 +59,14 @@ class TableReader:
     """
 
     def __init__(self) -> None:
-        self._layouts: dict[tuple[str, str], tuple[ScoreTable, list[bytes], list[int], list[int]]] = {}
+        self._layouts: dict[tuple[str, bool], tuple[ScoreTable, list[bytes], list[int], list[int]]] = {}
 
     def read(self, path: Path, *, frames: bool = True) -> ScoreTable:
         """The table of a file, without frame rows where `frames` is off. Raises ScoreFileError when damaged."""
         test = path.name.split(".")[1] if path.name.count(".") > 1 else ""
         text = path.read_bytes()
         own = b'"frames":{' in text
-        key = (test, f"{own and frames}")
+        key = (test, own and frames)
         ids, clips = _IDS.findall(text), _CLIPS.findall(text)
         rows = _FRAMES.findall(text) if own and frames else []
         counts = [part.count(b",") + 1 for part in clips], [part.count(b",") + 1 for part in rows]
@@ -85,14 +86,6 @@ class TableReader:
 
 def _numbers(parts: list[bytes]) -> Float64Array:
     return np.array(b",".join(parts).split(b",") if parts else [], dtype=np.float64)
-
-
-def without_frames(table: ScoreTable) -> ScoreTable:
-    """The table without its frame rows."""
-    none = np.empty(0, np.int64)
-    return replace(
-        table, frame_video=none, frame_track=none, frame_pts_seconds=np.empty(0), frame_score=np.empty(0)
-    )
 
 
 def load_scores(

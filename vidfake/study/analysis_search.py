@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import kendalltau, spearmanr
 
 from vidfake.study.analysis_runs import StudyRuns
-from vidfake.study.results import ArmState, RunRecord
+from vidfake.study.results import ArmState, RunRecord, best_trial
 
 LATE = 0.75  # a best trial in the last quarter of a budget says the budget was short
 MAX_BINS = 6
@@ -47,7 +47,7 @@ def budgets_of(runs: StudyRuns, task: str) -> list[Budget]:
     rows = []
     for arm in runs.arms(task):
         search, final = runs.search[task, arm.arm], runs.final[task, arm.arm]
-        best = _best(search)
+        best = best_trial(search)
         chosen = next((r for r in final if r.status == "ok"), best)
         reasons: dict[str, int] = {}
         for record in (*search, *final):
@@ -82,11 +82,6 @@ def best_so_far(search: Sequence[RunRecord]) -> tuple[float | None, ...]:
             best = record.objective if best is None else max(best, record.objective)
         found.append(best)
     return tuple(found)
-
-
-def _best(search: Sequence[RunRecord]) -> RunRecord | None:
-    able = [r for r in search if r.status == "ok" and r.objective is not None]
-    return max(able, key=lambda r: (r.objective or 0.0, -(r.trial or 0))) if able else None
 
 
 def ranking_stability(budgets: Sequence[Budget]) -> float | None:
@@ -226,7 +221,7 @@ def broken_rules(runs: StudyRuns) -> list[str]:
                 f"have {unequal}."
             )
         for arm in runs.arms(task):
-            best, final = _best(runs.search[task, arm.arm]), runs.final[task, arm.arm]
+            best, final = best_trial(runs.search[task, arm.arm]), runs.final[task, arm.arm]
             wrong = [r for r in final if best is not None and r.chosen_trial != best.trial]
             if wrong:
                 found.append(

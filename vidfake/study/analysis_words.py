@@ -12,7 +12,6 @@ from vidfake.study.analysis_effects import Effect, Family, comparisons_carried
 from vidfake.study.analysis_search import rank_correlation, ranking_stability, trends
 
 SHOWN = 6
-FEW_REALS = 100  # below, 5 false alarms are more than 5 % of the reals
 
 
 def conclusions(analysis: StudyAnalysis, task: TaskAnalysis) -> list[str]:

@@ -163,9 +163,8 @@ def new_record(
 ) -> RunRecord:
     """A record of a run that has not been made yet (`failed`, to be replaced by what comes of it)."""
     stamp = bench.plan.stamp
-    number = trial if phase == "search" else seed
     return RunRecord(
-        key=f"{arm.task}/{arm.name}/{phase}/{number}",
+        key=f"{arm.task}/{arm.name}/{phase}/{seed if trial is None else trial}",
         study=stamp.study,
         study_hash=stamp.study_hash,
         basis=stamp.basis,
@@ -192,10 +191,8 @@ def attempt(bench: Bench, record: RunRecord, make: Callable[[], RunRecord]) -> R
 
     Raises StorageError (a full disk) and ProtocolError, which concern every run.
     """
-    number = record.trial if record.phase == "search" else record.seed
-    assert number is not None
-    folder = bench.results.run_folder(record.task, record.arm, record.phase)
-    attempts = _begin(folder / f".{number:03d}.started")
+    marker = bench.results.started_path(record)
+    attempts = _begin(marker)
     start, busy = time.perf_counter(), time.process_time()
     try:
         made = make()
@@ -214,7 +211,7 @@ def attempt(bench: Bench, record: RunRecord, make: Callable[[], RunRecord]) -> R
     )
     made = replace(made, cost=cost)
     bench.results.write_record(made)
-    (folder / f".{number:03d}.started").unlink(missing_ok=True)
+    marker.unlink(missing_ok=True)
     return made
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,7 +24,6 @@ from vidfake.train.batches import frozen_encoder
 from vidfake.train.data import build_makers, split_records
 from vidfake.types import FAKE, REAL, VideoRecord
 
-Report = Callable[[str, int, int | None], None]
 TRAINING, IN_DOMAIN, HELD_OUT = "training", "in_domain", "held_out"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +13,7 @@ from vidfake.data.batch import ClipBatch
 from vidfake.errors import LossInputError
 from vidfake.losses import EmbeddingLoss, LossContext
 from vidfake.losses.diagnostics import diagnose, pair_weights, silent_share
+from vidfake.metrics.results import to_plain
 from vidfake.train.loop import domains_of
 
 COSINE_BINS = np.linspace(-1.0, 1.0, 21)
@@ -49,7 +49,7 @@ def diagnostics(
         found["silent_share"] = silent_share(loss, embeddings, y, context=context)
         if pairs:
             found["pair_weight"] = _pair_weight(loss, embeddings, y, context)
-    cleaned: dict[str, Any] = without_nan(found)
+    cleaned: dict[str, Any] = to_plain(found)
     return cleaned
 
 
@@ -69,12 +69,3 @@ def _pair_weight(loss: EmbeddingLoss, z: Tensor, y: Tensor, context: LossContext
             for i in range(len(COSINE_BINS) - 1)
         ]
     return result
-
-
-def without_nan(value: Any) -> Any:
-    """NaN and infinity as None, at any depth: JSON has neither."""
-    if isinstance(value, dict):
-        return {key: without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

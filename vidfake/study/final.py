@@ -17,7 +17,7 @@ from vidfake.study.arms import Arm
 from vidfake.study.bench import Bench, BenchPlan, attempt, new_record, opened
 from vidfake.study.clips import IN_DOMAIN
 from vidfake.study.definition import StudyDefinition
-from vidfake.study.fitting import fitted_run
+from vidfake.study.fitting import fitted_record
 from vidfake.study.measure import Outputs, outputs_of
 from vidfake.study.results import Figures, RunRecord
 from vidfake.study.search import Done, validated
@@ -77,10 +77,7 @@ def _run(bench: Bench, plan: FinalPlan, job: FinalJob, record: RunRecord) -> Run
             _keep_embeddings(bench, record, detector)
         return replace(made, tests=tests, tables=names, attribution=attributed)
 
-    fitted = fitted_run(bench, arm, config, evaluate, record.key)
-    found: RunRecord = fitted.evaluated
-    cost = replace(found.cost, train_seconds=fitted.train_seconds)
-    return replace(found, train_loss=fitted.train_loss, cost=cost)
+    return fitted_record(bench, arm, config, evaluate, record.key)
 
 
 _TESTS: dict[str, dict[str, ClipSet]] = {}  # a worker process opens its tests once

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -66,7 +67,7 @@ class PlanCache:
             if len(self._plans) >= _KEPT_PLANS:
                 self._plans.pop(next(iter(self._plans)))
             sampler.set_epoch(0)
-            self._plans[name] = [torch.tensor([d.item for d in batch]).numpy() for batch in sampler]
+            self._plans[name] = [np.array([d.item for d in batch], dtype=np.int64) for batch in sampler]
         return self._plans[name]
 
 

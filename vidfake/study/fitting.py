@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -19,16 +18,23 @@ from vidfake.models.detector import Detector
 from vidfake.settings import RunConfig
 from vidfake.study.arms import Arm
 from vidfake.study.bench import Bench
-from vidfake.study.fit import Fitted, fit_run
-from vidfake.study.results import file_name
+from vidfake.study.fit import Evaluate, Fitted, fit_run
+from vidfake.study.results import RunRecord, file_name
 from vidfake.synth.compose import is_maker
 from vidfake.train.run import train_run
 
-Evaluate = Callable[[Detector, EmbeddingLoss], Any]
+
+def fitted_record(
+    bench: Bench, arm: Arm, config: RunConfig, evaluate: Callable[[Detector, EmbeddingLoss], RunRecord], key: str
+) -> RunRecord:
+    """Train as the study's mode says; the record that `evaluate(detector, loss)` gives, with training's figures."""
+    fitted = _fitted(bench, arm, config, evaluate, key)
+    record: RunRecord = fitted.evaluated
+    cost = replace(record.cost, train_seconds=fitted.train_seconds)
+    return replace(record, train_loss=fitted.train_loss, cost=cost)
 
 
-def fitted_run(bench: Bench, arm: Arm, config: RunConfig, evaluate: Evaluate, key: str) -> Fitted:
-    """Train as the study's mode says, then `evaluate(detector, loss)`."""
+def _fitted(bench: Bench, arm: Arm, config: RunConfig, evaluate: Evaluate, key: str) -> Fitted:
     if bench.study.mode == "end_to_end":
         return _end_to_end(bench, config, evaluate, key)
     return fit_run(

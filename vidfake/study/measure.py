@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +24,7 @@ from vidfake.metrics.calibration import Calibration
 from vidfake.metrics.levels import level_rows, score_levels
 from vidfake.metrics.ranking import auc, eer, tpr_at_fpr
 from vidfake.metrics.reliability import brier, expected_calibration_error
+from vidfake.metrics.results import figure
 from vidfake.metrics.threshold import at_threshold
 from vidfake.models.detector import Detector
 from vidfake.scores import ScoreTable
@@ -71,7 +70,6 @@ class Reader:
     readouts: dict[str, Readout]
     primary: str
     score: ScoreSettings
-    prototypes: Tensor
     thresholds: dict[str, float | None] = field(default_factory=dict)
     calibrations: dict[str, Calibration | None] = field(default_factory=dict)
 
@@ -82,10 +80,7 @@ class Reader:
         readouts: dict[str, Readout] = {n: build_readout(n).fit(embeddings, class_labels) for n in names}
         if loss.has_native_score:
             readouts = {"native": build_readout("native", loss=loss), **readouts}
-        x = unit_rows(embeddings)
-        classes = int(class_labels.max()) + 1
-        means = torch.stack([x[class_labels == c].sum(0) for c in range(classes)])
-        return Reader(loss, readouts, default_readout(loss), score, unit_rows(means))
+        return Reader(loss, readouts, default_readout(loss), score)
 
     def tables(self, outputs: Outputs, template: Template, detector: str) -> dict[str, ScoreTable]:
         """One table per read-out; frame rows in the primary's only, since they are the same for all."""
@@ -103,7 +98,7 @@ class Reader:
         for name, table in tables.items():
             found = fit_threshold(table, self.score)
             self.thresholds[name] = None if found is None else float(found["value"])
-            self.calibrations[name] = _undefined_is_none(partial(fit_calibration_of, table, self.score))
+            self.calibrations[name] = fit_calibration_of(table, self.score)
 
     def figures(self, tables: Mapping[str, ScoreTable]) -> dict[str, Figures]:
         """Figures of a set by read-out; levels of frames come from the primary read-out's table."""
@@ -116,32 +111,31 @@ class Reader:
     def _figures(self, name: str, table: ScoreTable) -> Figures:
         figures: Figures = {"coverage": float((table.status == "ok").mean())}
         for level, rows in score_levels(table, self.score).items():
-            figures[f"{level}_auc"] = _undefined_is_none(partial(auc, rows.scores, rows.labels))
+            figures[f"{level}_auc"] = figure(auc, rows.scores, rows.labels).value
         rows = level_rows(table, "video", self.score)
         s, y = rows.scores, rows.labels
         threshold, calibration = self.thresholds.get(name), self.calibrations.get(name)
-        figures["video_eer"] = _undefined_is_none(lambda: eer(s, y))
-        figures["video_tpr_at_fpr_5"] = _undefined_is_none(lambda: tpr_at_fpr(s, y, 0.05))
+        figures["video_eer"] = figure(eer, s, y).value
+        figures["video_tpr_at_fpr_5"] = figure(tpr_at_fpr, s, y, 0.05).value
         figures["balanced_accuracy"] = figures["ece"] = figures["brier"] = None
         if threshold is not None:
-            figures["balanced_accuracy"] = _undefined_is_none(
-                lambda: at_threshold(s, y, threshold).balanced_accuracy
-            )
+            figures["balanced_accuracy"] = figure(lambda: at_threshold(s, y, threshold).balanced_accuracy).value
         if calibration is not None:
             p = calibration(s)
-            figures["ece"] = _undefined_is_none(lambda: expected_calibration_error(p, y))
-            figures["brier"] = _undefined_is_none(lambda: brier(p, y))
+            figures["ece"] = figure(expected_calibration_error, p, y).value
+            figures["brier"] = figure(brier, p, y).value
         return figures
 
     def attribution(self, outputs: Outputs, class_names: tuple[str, ...]) -> Figures:
         """Which manipulation: over videos (mean of a video's clips) of the classes of training, read out by the
         head's own logits where there is a head, and by nearest prototype."""
-        scores = {"prototype_": unit_rows(outputs.embeddings) @ self.prototypes.T}
+        prototypes = self.readouts["prototype"].state()["prototypes"]  # of every class of training, in order
+        scores = {"prototype_": unit_rows(outputs.embeddings) @ prototypes.T}
         head = _head(self.loss)
         if head is not None:
             with torch.no_grad():
                 scores[""] = head.logits(outputs.embeddings).float()
-        known = len(self.prototypes)
+        known = len(prototypes)
         _, video = np.unique(np.array(outputs.video_ids), return_inverse=True)
         labels = np.zeros(int(video.max()) + 1, np.int64)
         labels[video] = outputs.class_labels.numpy()
@@ -151,7 +145,10 @@ class Reader:
             sums = np.zeros((len(labels), known))
             np.add.at(sums, video, values.numpy().astype(np.float64))
             means = sums / np.bincount(video)[:, None]
-            found = _undefined_is_none(partial(attribution, means[seen], labels[seen], class_names[:known]))
+            try:
+                found = attribution(means[seen], labels[seen], class_names[:known])
+            except UndefinedMetricError:  # videos of fewer than two classes of training: dashes
+                found = None
             for name in ("accuracy", "macro_f1", "macro_recall"):
                 figures[prefix + name] = None if found is None else float(getattr(found, name))
         if head is None:
@@ -162,12 +159,3 @@ class Reader:
 def _head(loss: EmbeddingLoss) -> HeadLoss | None:
     parts = list(loss.parts.values()) if isinstance(loss, CombinedLoss) else [loss]
     return next((p for p in parts if isinstance(p, HeadLoss) and p.num_classes == loss.num_classes), None)
-
-
-def _undefined_is_none(figure: Callable[[], Any]) -> Any:
-    """A figure, or None where this data has none."""
-    try:
-        value = figure()
-    except UndefinedMetricError:
-        return None
-    return None if isinstance(value, float) and not math.isfinite(value) else value

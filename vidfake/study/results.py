@@ -10,10 +10,13 @@ OUT/runs/<task>/<arm>/final/<seed>.<test>.<read-out>.jsonl   ScoreTable
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
+
+import numpy as np
 
 from vidfake.config import from_dict, to_dict
 from vidfake.errors import ConfigError, StoreError
@@ -23,6 +26,7 @@ from vidfake.study.definition import StudyDefinition
 
 FORMAT_VERSION = 1
 STUDY_FILE, RUNS, EXCLUDED_FILE = "study.json", "runs", "excluded.json"
+_STARTED = ".started"
 Phase = Literal["search", "final"]
 Status = Literal["ok", "failed"]
 Figures = dict[str, float | None]
@@ -87,6 +91,11 @@ class RunRecord:
     marks: list[str] = field(default_factory=list)  # ``store changed``, ``code changed``, ``study changed``
     cost: Cost = field(default_factory=Cost)
 
+    @property
+    def number(self) -> int:
+        """What tells it from the others of its phase: the trial of a search, the seed of a final run."""
+        return self.seed if self.trial is None else self.trial
+
 
 @dataclass(frozen=True)
 class Exclusion:
@@ -137,7 +146,7 @@ class StudyState:
     changes: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    @property
+    @cached_property
     def study(self) -> StudyDefinition:
         """The definition as an object."""
         return from_dict(StudyDefinition, self.definition)
@@ -157,6 +166,26 @@ class StudyFolder:
         """The record of a trial or of a seed."""
         return self.run_folder(task, arm, phase) / f"{number:03d}.json"
 
+    def started_path(self, record: RunRecord) -> Path:
+        """Marker of a run in progress; it counts the attempts, and goes when the record is there."""
+        return self.run_folder(record.task, record.arm, record.phase) / f".{record.number:03d}{_STARTED}"
+
+    def drop_old_markers(self) -> None:
+        """Remove markers of processes that were killed between writing a record and removing its marker."""
+        for marker in (self.path / RUNS).glob(f"*/*/*/.*{_STARTED}"):
+            if (marker.parent / f"{marker.name[1:].removesuffix(_STARTED)}.json").exists():
+                marker.unlink()
+
+    @property
+    def begun(self) -> bool:
+        """True where there is a ``study.json``."""
+        return (self.path / STUDY_FILE).exists()
+
+    @property
+    def has_runs(self) -> bool:
+        """True where there is any record."""
+        return next((self.path / RUNS).glob("*/*/*/*.json"), None) is not None
+
     def exclusion_path(self, task: str, arm: str) -> Path:
         """Why an arm has no runs."""
         return self.path / RUNS / task / file_name(arm) / EXCLUDED_FILE
@@ -169,11 +198,13 @@ class StudyFolder:
         """Replace ``study.json``."""
         write_json(self.path / STUDY_FILE, to_dict(state))
 
+    def write_exclusion(self, exclusion: Exclusion) -> None:
+        """Write why an arm has no runs."""
+        write_json(self.exclusion_path(exclusion.task, exclusion.arm), to_dict(exclusion))
+
     def write_record(self, record: RunRecord) -> None:
         """Write a run's record, whole."""
-        number = record.trial if record.phase == "search" else record.seed
-        assert number is not None
-        write_json(self.record_path(record.task, record.arm, record.phase, number), to_dict(record))
+        write_json(self.record_path(record.task, record.arm, record.phase, record.number), to_dict(record))
 
     def records(self, task: str, arm: str, phase: Phase) -> list[RunRecord]:
         """The records of a phase that are there, by trial or seed."""
@@ -204,6 +235,20 @@ def read_record(path: Path) -> RunRecord:
         return from_dict(RunRecord, _read(path))
     except ConfigError as error:
         raise StoreError(f"{path}: damaged record ({error}). Remove the file; the study makes it again.") from error
+
+
+def best_trial(records: Sequence[RunRecord]) -> RunRecord | None:
+    """The trial of highest objective, the earliest of equals; None when every trial failed."""
+    able = [r for r in records if r.status == "ok" and r.objective is not None]
+    return max(able, key=lambda r: (r.objective or 0.0, -r.number)) if able else None
+
+
+def without_frames(table: ScoreTable) -> ScoreTable:
+    """The table without its frame rows."""
+    none = np.empty(0, np.int64)
+    return replace(
+        table, frame_video=none, frame_track=none, frame_pts_seconds=np.empty(0), frame_score=np.empty(0)
+    )
 
 
 def file_name(arm: str) -> str:

@@ -16,20 +16,18 @@ import torch
 from vidfake.data.locking import writer_lock
 from vidfake.data.pool import Crash, run_jobs
 from vidfake.errors import UnknownNameError
-from vidfake.files import write_json
 from vidfake.registry import nearest
 from vidfake.study.arms import Arm, plan_arms
 from vidfake.study.bench import Bench, BenchPlan, Stamp, new_record, one_thread
 from vidfake.study.changes import code_version, compared, marks, new_state
 from vidfake.study.definition import StudyDefinition
 from vidfake.study.final import FinalJob, FinalPlan, final_job, final_work
-from vidfake.study.material import Material, Sets, cached_material, pixel_material
+from vidfake.study.material import Material, Report, Sets, cached_material, pixel_material
 from vidfake.study.pace import Pace, StudyProgress
-from vidfake.study.results import Exclusion, Phase, RunRecord, StudyFolder
-from vidfake.study.search import Done, SearchJob, best_trial, points_of, search_jobs, search_work, start_search
+from vidfake.study.results import Exclusion, Phase, RunRecord, StudyFolder, best_trial
+from vidfake.study.search import Done, SearchJob, points_of, search_jobs, search_work, start_search
 from vidfake.study.tpe import check_optuna
 
-Report = Callable[[str, int, int | None], None]
 Watch = Callable[[StudyProgress], None]
 
 
@@ -93,9 +91,7 @@ class _Session:
         sets = self.material.prepare()
         self._note(sets)
         self.plan = BenchPlan.of(study, sets.folders, out, self.stamp)
-        for marker in (out / "runs").glob("*/*/*/.*.started"):
-            if (marker.parent / f"{marker.name[1:-8]}.json").exists():
-                marker.unlink()  # killed between writing the record and this
+        self.folder.drop_old_markers()
         self.crashed: list[str] = []
         self._read: dict[tuple[str, str, str], list[RunRecord]] = {}
         self.made = 0
@@ -104,11 +100,9 @@ class _Session:
         """Write ``study.json``; refuse a study whose ground has moved under its runs."""
         code, store = code_version(), self.material.fingerprint
         state = new_state(self.study, code=code, store=store)
-        if (self.out / "study.json").exists():
-            has_runs = next((self.out / "runs").glob("*/*/*/*.json"), None) is not None
-            state = compared(
-                self.folder.state(), self.study, code=code, store=store, has_runs=has_runs, accept=accept
-            )
+        if self.folder.begun:
+            before, has_runs = self.folder.state(), self.folder.has_runs
+            state = compared(before, self.study, code=code, store=store, has_runs=has_runs, accept=accept)
         state = replace(
             state,
             class_names=list(self.material.class_names),
@@ -117,7 +111,7 @@ class _Session:
         )
         self.folder.write_state(state)
         for exclusion in self.excluded.values():
-            write_json(self.folder.exclusion_path(exclusion.task, exclusion.arm), vars(exclusion))
+            self.folder.write_exclusion(exclusion)
         s = self.study
         return Stamp(s.name, s.hash, s.basis, code, store, marks(state))
 
@@ -214,8 +208,7 @@ class _Session:
             pace.drop("final", len(expected))
             reasons = sorted({r.reason for r in records})
             why = f"all {len(records)} trials failed, so there is nothing to run: {'; '.join(reasons[:3])}"
-            exclusion = Exclusion(arm.task, arm.name, arm.expression, "excluded", why)
-            write_json(self.folder.exclusion_path(arm.task, arm.name), vars(exclusion))
+            self.folder.write_exclusion(Exclusion(arm.task, arm.name, arm.expression, "excluded", why))
             return []
         self.folder.exclusion_path(arm.task, arm.name).unlink(missing_ok=True)  # of a time when every trial failed
         left = self._seeds_left(arm)

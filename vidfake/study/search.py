@@ -20,7 +20,7 @@ from vidfake.study.clips import IN_DOMAIN
 from vidfake.study.definition import StudyDefinition
 from vidfake.study.embedding import diagnostics
 from vidfake.study.fit import embedded
-from vidfake.study.fitting import fitted_run
+from vidfake.study.fitting import fitted_record
 from vidfake.study.measure import Reader, outputs_of
 from vidfake.study.results import Figures, RunRecord
 from vidfake.study.space import grid_points, sobol_points
@@ -107,10 +107,7 @@ def trained(bench: Bench, arm: Arm, config: RunConfig, record: RunRecord) -> Run
     def evaluate(detector: Detector, loss: EmbeddingLoss) -> RunRecord:
         return validated(bench, arm, config, record, detector, loss)[0]
 
-    fitted = fitted_run(bench, arm, config, evaluate, record.key)
-    found: RunRecord = fitted.evaluated
-    cost = replace(found.cost, train_seconds=fitted.train_seconds)
-    return replace(found, train_loss=fitted.train_loss, cost=cost)
+    return fitted_record(bench, arm, config, evaluate, record.key)
 
 
 def validated(
@@ -185,9 +182,3 @@ def objective(validation: dict[str, dict[str, Figures]], readout: str) -> float 
     values = [figures[readout].get(OBJECTIVE) for figures in validation.values()]
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if values and len(known) == len(values) else None
-
-
-def best_trial(records: Sequence[RunRecord]) -> RunRecord | None:
-    """The trial of highest objective, the earliest of equals; None when every trial failed."""
-    able = [r for r in records if r.status == "ok" and r.objective is not None]
-    return max(able, key=lambda r: (r.objective or 0.0, -(r.trial or 0))) if able else None

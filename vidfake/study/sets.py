@@ -28,6 +28,7 @@ from vidfake.inference.scorer import BatchScores, Scorer
 from vidfake.losses.readout import build_readout
 from vidfake.scores import ScoreTable
 from vidfake.study.projection import Projection
+from vidfake.study.results import without_frames
 
 META_FILE, FEATURES_FILE, COLUMNS_FILE, TEMPLATE_FILE = "set.json", "features.npy", "columns.npz", "template.jsonl"
 _TEXTS = ("video_ids", "source_ids", "datasets", "compressions")
@@ -149,7 +150,7 @@ class Template:
     """A score table whose scores stand for places: filled in by indexing, without walking over videos again."""
 
     def __init__(self, table: ScoreTable) -> None:
-        self.table = table
+        self.table, self._bare = table, without_frames(table)
         self._clips = table.clip_score.astype(np.int64)
         self._frames = table.frame_score.astype(np.int64)
 
@@ -159,14 +160,8 @@ class Template:
         """The table with scores of all clips (N,) and of all frames that exist (F,), both in the set's order."""
         changes: dict[str, Any] = {"clip_score": clip_scores.astype(np.float64)[self._clips], "detector": detector}
         if frame_scores is None:
-            empty = np.empty(0, np.int64)
-            changes |= {
-                "frame_video": empty, "frame_track": empty,
-                "frame_pts_seconds": np.empty(0), "frame_score": np.empty(0),
-            }  # fmt: skip
-        else:
-            changes["frame_score"] = frame_scores.astype(np.float64)[self._frames]
-        return replace(self.table, **changes)
+            return replace(self._bare, **changes)
+        return replace(self.table, **changes, frame_score=frame_scores.astype(np.float64)[self._frames])
 
 
 class _Places(Scorer):
