@@ -14,7 +14,7 @@ from made_stores import make_clip, make_record, write_store
 from torch.utils.data import DataLoader
 
 from vidfake.data.batch import ClipBatch
-from vidfake.data.clips import ClipDataset, ClipItem, Draw, collate, frames_needed, needs_donor
+from vidfake.data.clips import ClipDataset, ClipItem, Draw, collate
 from vidfake.data.store import ClipStore
 from vidfake.errors import MakerError, ManifestError, SamplerError
 from vidfake.inference.predict import all_records
@@ -134,14 +134,14 @@ def test_a_dataset_survives_pickling(small_store: ClipStore) -> None:
 
 
 def test_evaluation_is_the_same_in_every_epoch(small_store: ClipStore) -> None:
-    dataset = ClipDataset(small_store, makers={"stamp": stamp}, transform=noise)
+    dataset = ClipDataset(small_store, makers={"stamp": stamp})
     assert all(same(dataset[Draw(i, epoch=1)], dataset[Draw(i, epoch=9)]) for i in range(len(dataset)))
     assert np.array_equal(dataset[0].faces, small_store.read_faces(small_store.clips[0]))
 
 
 def test_degraded_evaluation_is_the_same_in_every_epoch_and_for_a_fake_and_its_real(small_store: ClipStore) -> None:
-    dataset = ClipDataset(small_store, makers={"stamp": stamp}, transform=noise, always_transform=True)
-    plain = ClipDataset(small_store, makers={"stamp": stamp}, transform=noise)
+    dataset = ClipDataset(small_store, makers={"stamp": stamp}, transform=noise)
+    plain = ClipDataset(small_store, makers={"stamp": stamp})
     fake = next(i for i, item in enumerate(dataset.items) if item.maker)
     real = dataset.items.index(next(r for r in dataset.items if r.clip is dataset.items[fake].clip and not r.maker))
     assert same(dataset[Draw(fake, epoch=0)], dataset[Draw(fake, epoch=3)])
@@ -262,18 +262,26 @@ def test_a_fake_that_cannot_be_made_is_no_video(small_store: ClipStore) -> None:
     assert names == {"a", "a-swap", "b", "b-swap", "c", "empty", "a#stamp", "b#stamp", "c#stamp"}
 
 
-def test_clips_too_short_for_a_maker_get_no_fake_of_it() -> None:
-    assert frames_needed("temporal_face") == 2
-    assert frames_needed("self_blend") == 1
-    assert frames_needed("a maker of the user's own") == 1
-    assert frames_needed("self_blend+temporal_face") == 2
+def test_clips_too_short_for_a_maker_get_no_fake_of_it(tmp_path: Path) -> None:
+    videos = [(make_record("photo"), [make_clip(1, num_faces=1)]), (make_record("video"), [make_clip(2)])]
+    store = ClipStore(write_store(tmp_path / "store", videos))
+    names = ("temporal_face", "self_blend", "self_blend+temporal_face", "a maker of the user's own")
+
+    def made_of(video_id: str, num_frames: int | None = None) -> set[str]:
+        dataset = ClipDataset(store, makers=dict.fromkeys(names, stamp), num_frames=num_frames, training=True)
+        return {item.maker for item in dataset.items if item.clip.video.video_id == video_id} - {""}
+
+    assert made_of("video") == set(names)
+    assert made_of("photo") == {"self_blend", "a maker of the user's own"}
+    assert made_of("video", num_frames=1) == made_of("photo"), "one frame is taken of it"
 
 
-def test_who_needs_a_donor() -> None:
-    assert needs_donor("swap_warp")
-    assert needs_donor("self_blend+cross_blend")
-    assert not needs_donor("self_blend")
-    assert not needs_donor("a maker of the user's own")
+@pytest.mark.parametrize(
+    ("name", "asks"),
+    [("swap_warp", True), ("self_blend+cross_blend", True), ("self_blend", False), ("of the user's own", False)],
+)
+def test_donors_are_looked_for_where_a_maker_needs_one(small_store: ClipStore, name: str, asks: bool) -> None:
+    assert (ClipDataset(small_store, makers={name: stamp}).donors is not None) == asks
 
 
 # --- made fakes are checked --------------------------------------------------------------------------------------

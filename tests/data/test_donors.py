@@ -10,6 +10,7 @@ import torch
 from made_stores import make_clip, make_record, write_store
 from torch.utils.data import DataLoader
 
+from vidfake.data import donors
 from vidfake.data.clips import ClipDataset, Draw, collate
 from vidfake.data.donors import CANDIDATES, DonorPool, best_stretch, geometry
 from vidfake.data.store import ClipStore
@@ -99,6 +100,24 @@ def test_the_closest_of_the_candidates_lends(tmp_path: Path) -> None:
     assert lender(store, pool.draw(receiver, landmarks, generator(1))) == "b"
 
 
+def test_more_are_looked_at_where_none_is_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One at a time, until one is close: `b` is, and so lends whenever it is reached."""
+    store = store_of(tmp_path, PEOPLE)
+    pool = pool_of(store)
+    receiver = next(clip for clip in pool.clips if clip.video.video_id == "d")
+    here = np.repeat(POINTS[None], 6, 0)
+    for number, clip in enumerate(pool.clips):
+        pool._known[number] = here, geometry(here) + (0.05 if clip.video.video_id == "b" else 1.0)
+    monkeypatch.setattr(donors, "CANDIDATES", 1)
+
+    def lenders(rounds: int) -> set[str]:
+        monkeypatch.setattr(donors, "ROUNDS", rounds)
+        return {lender(store, pool.draw(receiver, here, generator(seed))) for seed in range(20)}
+
+    assert lenders(1) > {"b"}, "a far one lends where no other is looked at"
+    assert lenders(8) == {"b"}
+
+
 def lend(clip: MakerClip, donor: MakerClip, rng: np.random.Generator) -> MadeClip:
     return MadeClip(donor.faces, np.ones(donor.faces.shape[:3], np.float32))
 
@@ -123,10 +142,11 @@ def test_records_left_out_lend_nothing(tmp_path: Path) -> None:
     store = store_of(tmp_path, PEOPLE)
     records = [v.record for v in store.videos if v.video_id in ("d", "e")]
     dataset = ClipDataset(store, records=records, makers={"cross_blend": lend})
-    for i, item in enumerate(dataset.items):
-        if item.maker:
-            donor = MakerClip(dataset[i].faces, np.zeros((6, 5, 2)))
-            assert {lender(store, donor), item.clip.video.video_id} == {"d", "e"}
+    made = [i for i, item in enumerate(dataset.items) if item.maker]
+    assert len(made) == 4
+    for i in made:
+        donor = MakerClip(dataset[i].faces, np.zeros((6, 5, 2)))
+        assert {lender(store, donor), dataset.items[i].clip.video.video_id} == {"d", "e"}
 
 
 def test_one_person_cannot_lend_to_himself(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_fakes_made_otherwise_are_other_features(
     monkeypatch.setattr(cached, "synth_version", lambda: "another")
     assert key("self_blend") != before
     plain = cache_key(ClipDataset(small_store), ENCODER, "float32")
-    assert (plain["synth"], plain["people"], plain["makers"]) == (None, None, {})
+    assert (plain["synth"], plain["donors"], plain["makers"]) == (None, None, {})
 
 
 def test_damage_is_found(small_store: ClipStore, tmp_path: Path) -> None:

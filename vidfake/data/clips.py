@@ -28,6 +28,7 @@ from vidfake.types import FAKE, REAL, ByteArray, FloatArray, VideoRecord
 if TYPE_CHECKING:
     from vidfake.data.donors import DonorPool
     from vidfake.synth.base import AnyMaker
+    from vidfake.synth.compose import MakerFacts
 
 __all__ = ["ClipBatch", "ClipDataset", "ClipItem", "Draw", "collate"]
 
@@ -44,9 +45,8 @@ class ClipDataset(Dataset[ClipItem]):
         class_names: ``real`` first; default: what the records and makers hold (`class_names_of`).
         num_frames: frames that the model takes; None takes clips as stored. From a longer clip, training draws a
             stretch, evaluation takes all stretches as items of their own.
-        training: random stretches and `transform`; off, an item is the same in every epoch.
-        transform: (faces (T, H, W, 3) uint8, generator) -> the same shape; in training, or with `always_transform`
-            in evaluation too, where it is the same in every epoch and for a fake and its real.
+        training: random stretches, and everything drawn anew in every epoch; off, an item is the same in each.
+        transform: (faces (T, H, W, 3) uint8, generator) -> the same shape; alike for a fake and its real.
         makers: name -> maker; each adds one fake per real clip that has the frames it needs (`min_frames`). One
             whose name says that it needs a donor (`maker_facts`) gets another person's real clip of `records`.
         seed: of everything random.
@@ -67,12 +67,12 @@ class ClipDataset(Dataset[ClipItem]):
         transform: Transform | None = None,
         makers: Mapping[str, AnyMaker] | None = None,
         seed: int = 0,
-        always_transform: bool = False,
     ) -> None:
         self.store = store
         self.makers = dict(makers or {})
+        self._needs = {name: _needs(name) for name in self.makers}
         self.training = training
-        self.transform = transform if training or always_transform else None
+        self.transform = transform
         self.seed = seed
         self.num_frames = num_frames or store.settings.num_frames
         self.records = _records(store, records)
@@ -83,7 +83,7 @@ class ClipDataset(Dataset[ClipItem]):
                 f"{store.path}: none of the {len(self.records)} videos asked for has a clip. Choose a split whose "
                 "videos show faces."
             )
-        self._donors = self._donor_pool()
+        self.donors = self._donor_pool()
 
     def _items(self) -> list[Item]:
         classes = {video_id: class_of(record, self.class_names) for video_id, record in self.records.items()}
@@ -94,15 +94,15 @@ class ClipDataset(Dataset[ClipItem]):
             class_label = classes[clip.video.video_id]
             items += self._stretches(clip, REAL if class_label == 0 else FAKE, class_label)
         for name, class_label in made.items():
-            least = frames_needed(name)
             for clip in clips:
-                if classes[clip.video.video_id] == 0 and min(clip.num_faces, self.num_frames) >= least:
+                frames = min(clip.num_faces, self.num_frames)
+                if classes[clip.video.video_id] == 0 and frames >= self._needs[name].min_frames:
                     items += self._stretches(clip, FAKE, class_label, maker=name)
         return items
 
     def _donor_pool(self) -> DonorPool | None:
         """The real clips, where a maker needs donors. Raises SamplerError where these are all of one person."""
-        asking = [name for name in self.makers if needs_donor(name)]
+        asking = [name for name, needs in self._needs.items() if needs.needs_donor]
         if not asking:
             return None
         from vidfake.data.donors import DonorPool
@@ -110,8 +110,7 @@ class ClipDataset(Dataset[ClipItem]):
         clips = [clip for clip in self.store.clips if clip.video.video_id in self.records]
         real = [clip for clip in clips if class_of(self.records[clip.video.video_id], self.class_names) == 0]
         pool = DonorPool(self.store, real, self.records)
-        for name in asking:
-            pool.require(name)
+        pool.require(asking[0])
         return pool
 
     def _stretches(self, clip: StoredClip, label: int, class_label: int, maker: str = "") -> list[Item]:
@@ -161,7 +160,7 @@ class ClipDataset(Dataset[ClipItem]):
 
         clip = MakerClip(faces=faces, landmarks=self.store.details(item.clip).crop_landmarks[frames])
         maker = self.makers[item.maker]
-        pool = self._donors if needs_donor(item.maker) else None
+        pool = self.donors if self._needs[item.maker].needs_donor else None
 
         def draw(attempt: int) -> MadeClip:
             # a maker has its own stream: its draws must not change the augmentation that it shares with its real
@@ -197,18 +196,11 @@ class ClipDataset(Dataset[ClipItem]):
         )
 
 
-def frames_needed(maker: str) -> int:
-    """The fewest frames that the maker of that name manipulates; shorter clips get no fake of it."""
-    from vidfake.synth.compose import is_maker, maker_facts
+def _needs(maker: str) -> MakerFacts:
+    """What the maker of that name needs; one of the user's own needs one frame and no donor."""
+    from vidfake.synth.compose import MakerFacts, is_maker, maker_facts
 
-    return maker_facts(maker).min_frames if is_maker(maker) else 1
-
-
-def needs_donor(maker: str) -> bool:
-    """Whether the maker of that name takes another person's clip too; one of the user's own does not."""
-    from vidfake.synth.compose import is_maker, maker_facts
-
-    return is_maker(maker) and maker_facts(maker).needs_donor
+    return maker_facts(maker) if is_maker(maker) else MakerFacts()
 
 
 def _name(item: Item) -> tuple[int | str, ...]:

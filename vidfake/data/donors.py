@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 
 import numpy as np
 
@@ -10,12 +11,15 @@ from vidfake.data.manifest_rows import identities_of
 from vidfake.data.store import ClipStore
 from vidfake.data.store_index import StoredClip
 from vidfake.errors import SamplerError
+from vidfake.files import sha256_json
 from vidfake.synth.base import MakerClip
 from vidfake.synth.masks import face_frame, nose_place
 from vidfake.synth.timing import IntArray, reflect
 from vidfake.types import FloatArray, VideoRecord
 
-CANDIDATES = 8  # clips compared for one draw: more would give every clip the same few donors
+CANDIDATES = 8  # clips compared at a time: more would give every clip the same few donors
+ROUNDS = 4  # times that as many are compared, where none before lies close enough
+CLOSE = 0.15  # what is close enough; heads that are turned by 20 degrees against each other are 0.17 apart
 PROPORTIONS = 0.5  # weight of a face's proportions beside its pose
 
 
@@ -32,7 +36,7 @@ class DonorPool:
         self.store = store
         self.clips = list(clips)
         self._ties = {v: _ties(records[v]) for v in {clip.video.video_id for clip in self.clips}}
-        self._geometries: dict[int, FloatArray] = {}
+        self._known: dict[int, tuple[FloatArray, FloatArray]] = {}  # landmarks and geometry of clips seen
 
     def require(self, maker: str) -> None:
         """Raises SamplerError where some clip has no donor, as with videos of one person only."""
@@ -45,22 +49,31 @@ class DonorPool:
                     "(source_id and identity tell them apart), or leave this maker out."
                 )
 
+    def key(self) -> str:
+        """SHA-256 of who may lend to whom and how one is chosen: with another, a seed may give another donor."""
+        ties = {video_id: sorted(ties) for video_id, ties in self._ties.items()}
+        return sha256_json([CANDIDATES, ROUNDS, CLOSE, PROPORTIONS, ties])
+
     def draw(self, clip: StoredClip, landmarks: FloatArray, rng: np.random.Generator) -> MakerClip:
         """A donor for `clip`, as long as `landmarks` (T, 5, 2), which are those of the frames to be manipulated.
 
         Of `CANDIDATES` clips drawn at random, the one with the stretch whose poses and proportions come closest
-        frame by frame. A clip that is too short is a candidate only where none is long enough, and then its frames
-        are taken back and forth.
+        frame by frame; where that is not `CLOSE`, of as many more, up to `ROUNDS` times. A clip that is too short
+        is a candidate only where none is long enough, and then its frames are taken back and forth.
         """
         here, length = geometry(landmarks), len(landmarks)
         offered = self._candidates(clip, length, rng)
-        found = [best_stretch(here, self._geometry(number)) for number in offered]
-        best = min(range(len(found)), key=lambda i: found[i][1])
-        donor, frames = self.clips[offered[best]], found[best][0]
+        found: list[tuple[float, int, IntArray]] = []
+        for start in range(0, len(offered), CANDIDATES):
+            for number in offered[start : start + CANDIDATES]:
+                frames, distance = best_stretch(here, self._known_of(number)[1])
+                found.append((distance, number, frames))
+            if min(found, key=itemgetter(0))[0] <= CLOSE:
+                break
+        _, number, frames = min(found, key=itemgetter(0))
         first, last = int(frames.min()), int(frames.max()) + 1
-        faces = self.store.read_faces(donor, slice(first, last))
-        theirs = self.store.details(donor).crop_landmarks[first:last]
-        return MakerClip(faces[frames - first], theirs[frames - first])
+        faces = self.store.read_faces(self.clips[number], slice(first, last))
+        return MakerClip(faces[frames - first], self._known_of(number)[0][frames])
 
     def _candidates(self, clip: StoredClip, length: int, rng: np.random.Generator) -> list[int]:
         own = self._ties[clip.video.video_id]
@@ -71,14 +84,16 @@ class DonorPool:
             if own & self._ties[other.video.video_id]:
                 continue
             (long if other.num_faces >= length else short).append(number)
-            if len(long) == CANDIDATES:
+            if len(long) == CANDIDATES * ROUNDS:
                 break
-        return long or short[:CANDIDATES]
+        return long or short[: CANDIDATES * ROUNDS]
 
-    def _geometry(self, number: int) -> FloatArray:
-        if number not in self._geometries:
-            self._geometries[number] = geometry(self.store.details(self.clips[number]).crop_landmarks)
-        return self._geometries[number]
+    def _known_of(self, number: int) -> tuple[FloatArray, FloatArray]:
+        """Landmarks (T, 5, 2) and geometry (T, 3) of a clip, read once: a record is large, and they are small."""
+        if number not in self._known:
+            landmarks = self.store.details(self.clips[number]).crop_landmarks
+            self._known[number] = landmarks, geometry(landmarks)
+        return self._known[number]
 
 
 def _ties(record: VideoRecord) -> frozenset[tuple[str, str]]:

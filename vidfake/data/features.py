@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from vidfake.data import store_format as fmt
 from vidfake.data.batch import ClipBatch, ClipItem, collate
-from vidfake.data.clips import ClipDataset, needs_donor
+from vidfake.data.clips import ClipDataset
 from vidfake.data.items import Draw, Item, SamplingTable
 from vidfake.errors import StoreError, UsageError
 from vidfake.files import atomic_writer, sha256_file, sha256_json, write_json
@@ -108,14 +108,13 @@ def cache_key(dataset: ClipDataset, encoder: Mapping[str, Any], dtype: DType) ->
         ]
         for item in dataset.items
     ]
-    people = [[r.video_id, r.label, r.source_id, r.identity] for _, r in sorted(dataset.records.items())]
     return {
         "format_version": FORMAT_VERSION,
         "clips": sha256_json(clips),
         "num_frames": dataset.num_frames,
         "makers": {name: describe_maker(dataset.makers[name]) for name in sorted(dataset.makers)},
         "synth": synth_version() if dataset.makers else None,
-        "people": sha256_json(people) if any(needs_donor(name) for name in dataset.makers) else None,
+        "donors": dataset.donors.key() if dataset.donors else None,
         "seed": dataset.seed if dataset.makers else None,
         "encoder": dict(encoder),
         "dtype": dtype,

@@ -71,7 +71,7 @@ def build_data(config: RunConfig) -> RunData:
     )
     held_out = ClipDataset(
         store, records=validation, class_names=class_names, num_frames=frames, makers=validation_makers,
-        seed=config.seed, transform=degradations(config), always_transform=True,
+        seed=config.seed, transform=degradations(config),
     )  # fmt: skip
     return RunData(store, training, reference, held_out, class_names, len(names))
 
