@@ -138,7 +138,7 @@ def _extract(job: Job, shard: ShardWriter) -> tuple[dict[str, Any], float, dict[
         "truncated": bool(result.truncated),
         "shot_starts_seconds": [float(start) for start in result.shot_starts_seconds],
         "warnings": list(result.warnings),
-        "limits_hit": list(getattr(result, "limits_hit", [])),
+        "limits_hit": list(result.limits_hit),
         "tracks": [_track_facts(track) for track in result.tracks],
     }
     return facts, float(info.get("duration_seconds") or 0.0), dict(result.timings)

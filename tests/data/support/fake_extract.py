@@ -64,6 +64,7 @@ def extract(
         shot_starts_seconds=[0.0],
         timings={"decode": 0.25},
         warnings=[] if count else ["no face was found"],
+        limits_hit=[],
     )
 
 
