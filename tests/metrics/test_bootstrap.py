@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import norm, t
+from scipy.stats import binomtest, norm, t
 
 from vidfake.errors import UndefinedMetricError
 from vidfake.metrics import statistics
@@ -138,7 +138,7 @@ def test_interval_and_p_value_agree_about_zero() -> None:
     assert p_value(0.1, np.full(10, 0.1), num_clusters=70) == 1 / 11
 
 
-def test_logit_intervals_stay_inside_and_the_bounds_have_percentiles() -> None:
+def test_logit_intervals_stay_inside_and_flawless_figures_have_a_binomial_bound() -> None:
     rng = np.random.default_rng(0)
     samples = np.clip(np.round(rng.normal(0.98, 0.01, 2000), 3), 0, 1)
     found = interval(0.98, samples, num_clusters=30)
@@ -146,7 +146,12 @@ def test_logit_intervals_stay_inside_and_the_bounds_have_percentiles() -> None:
     assert 0.98 in found
     assert 0.5 not in found
     perfect = interval(1.0, np.array([0.9] * 50 + [1.0] * 950), num_clusters=30)
-    assert (perfect.low, perfect.high) == (0.9, 1.0)
+    assert perfect.high == 1
+    assert perfect.low == pytest.approx(binomtest(30, 30).proportion_ci(0.95).low)
+    never = interval(0.0, np.zeros(1000), num_clusters=3)
+    assert never.low == 0
+    assert never.high == pytest.approx(binomtest(0, 3).proportion_ci(0.95).high)
+    assert interval(1.0, np.array([0.8] * 50 + [1.0] * 950), num_clusters=30).low == pytest.approx(0.8)
     all_ones = interval(0.99, np.ones(100), num_clusters=30)
     assert all_ones.low == pytest.approx(0.99)
     with pytest.raises(ValueError, match="confidence is 1"):

@@ -119,14 +119,18 @@ def interval(
 
     ``logit``, for figures in [0, 1], does this on the logit scale, where the spread of an AUC near 1 is about
     symmetric; by simulation (docs/metrics.md) it keeps its promise at 70 clusters where percentiles do not. A point
-    at 0 or 1 has no logit and gets percentiles. ``identity`` is for differences and losses: identical detectors get
-    exactly [0, 0]. t has `num_clusters` - 1 degrees of freedom: pass `Clusters.fewest`.
+    at 0 or 1 has no logit, and resamples of flawless data are flawless: its interval ends at the exact bound of as
+    many successes as there are clusters (Clopper & Pearson 1934), or at the percentile where that reaches further.
+    ``identity`` is for differences and losses: identical detectors get exactly [0, 0]. t has `num_clusters` - 1
+    degrees of freedom: pass `Clusters.fewest`.
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence}; it must lie in (0, 1)")
     tail = (1 - confidence) / 2
     if scale == "logit" and (point <= 0 or point >= 1):
         low, high = np.quantile(samples, [tail, 1 - tail])
+        exact = tail ** (1 / num_clusters)
+        low, high = (min(low, exact), 1.0) if point >= 1 else (0.0, max(high, 1 - exact))
     else:
         reach = float(stdtrit(num_clusters - 1, 1 - tail)) * math.sqrt(num_clusters / (num_clusters - 1))
         if scale == "identity":
