@@ -162,6 +162,10 @@ def _print(results: list, name: str) -> None:  # type: ignore[type-arg]
         ("video", "verdict>", "score>", "probability>", "frames avg.>", "tracks>", "clips>", "s>"),
         rows,
     )
+    about: dict[str, list[str]] = {}
     for result in results:
         for reason in result.json["video"]["reasons"]:
-            display.say(f"{result.json['input']['path']}: {reason}")
+            about.setdefault(reason, []).append(result.json["input"]["path"])
+    for reason, paths in about.items():
+        others = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        display.say(f"{paths[0]}{others}: {reason}")
