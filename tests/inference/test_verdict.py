@@ -36,7 +36,7 @@ def test_crossed_thresholds_never_give_two_verdicts() -> None:
 def test_without_thresholds_there_is_no_verdict() -> None:
     verdict, reasons = decide(5.0, None, num_clips=1, overall_quality=1.0)
     assert verdict == "inconclusive"
-    assert "no thresholds" in reasons[0]
+    assert "no verdict thresholds" in reasons[0]
 
 
 def test_poor_faces_are_said() -> None:

@@ -50,7 +50,7 @@ def decide(
 ) -> tuple[Verdict, list[str]]:
     """Verdict and reasons of one scored video."""
     if thresholds is None:
-        return "inconclusive", ["the detector has no thresholds for a verdict: its validation data held too few videos"]
+        return "inconclusive", ["the detector has no verdict thresholds: its validation data held too few videos"]
     reasons = []
     if num_clips == 1:
         reasons.append("only one clip of a face could be scored")
