@@ -59,9 +59,11 @@ def register(app: typer.Typer) -> None:
         detector = load_detector(result.checkpoint)
         display.say("4/5 score one real and one fake video of the test split")
         rows = []
+        reasons: dict[str, None] = {}
         for label in (0, 1):
             record = media.first(label)
             scored = score_video(record.path, detector)
+            reasons |= dict.fromkeys(scored.json["video"]["reasons"])
             write_text(out / f"score_{Path(record.path).stem}.json", dump_json(scored.json) + "\n")
             rows.append(
                 (Path(record.path).name, ("real", "fake")[label], display.number(scored.score), scored.verdict)
@@ -70,6 +72,8 @@ def register(app: typer.Typer) -> None:
         fake = media.first(1).path
         render_tracks(fake, extract_clips(fake, config.extract).tracks, drawn, scores=track_scores(fake, detector))
         display.print_table("Scores (higher = more likely fake)", ("video", "is", "video score>", "verdict"), rows)
+        for reason in reasons:
+            display.say(f"Verdict: {reason}.")
         display.say("5/5 evaluate on the test split")
         report_folder = out / "report"
         run_evaluation([result.checkpoint, media.manifest], out=report_folder, splits=["test"])
