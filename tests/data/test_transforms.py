@@ -69,7 +69,9 @@ def test_wrong_options_are_refused() -> None:
         Augment(["flip"], {"flip": {"probability": 2}})
     with pytest.raises(ConfigError, match="not in data.augment"):
         Augment(["flip"], {"blur": {}})
-    with pytest.raises(ConfigError, match="codec 'libx266' is unknown"):
+    with pytest.raises(ConfigError, match="'libx266' in codecs is unknown.*Did you mean 'libx26"):
         Augment(["video_codec"], {"video_codec": {"codecs": ("libx266",)}})
+    with pytest.raises(ConfigError, match="one or more of libx264"):
+        Augment(["video_codec"], {"video_codec": {"codecs": ()}})
     with pytest.raises(ConfigError, match="Did you mean 'sigma'"):
         Augment(["blur"], {"blur": {"sigm": 2}})

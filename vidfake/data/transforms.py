@@ -16,6 +16,7 @@ from torchvision.transforms.v2 import functional as F
 
 from vidfake.errors import ConfigError
 from vidfake.registry import Registry
+from vidfake.synth.options import check_names
 from vidfake.types import ByteArray
 from vidfake.video.writer import reencode
 
@@ -162,10 +163,14 @@ def h264(*, crf_low: int = 18, crf_high: int = 38, probability: float = 0.3) -> 
 
     def work(frames: Frames, rng: np.random.Generator) -> Frames:
         crf = int(rng.integers(crf_low, crf_high + 1))
-        coded = reencode(np.ascontiguousarray(frames.permute(0, 2, 3, 1).numpy()), codec="libx264", crf=crf)
-        return torch.from_numpy(coded).permute(0, 3, 1, 2)
+        return _coded(frames, codec="libx264", crf=crf)
 
     return _sometimes(probability, "h264", work)
+
+
+def _coded(frames: Frames, *, codec: str, crf: int, pixel_format: str = "yuv420p") -> Frames:
+    faces = np.ascontiguousarray(frames.permute(0, 2, 3, 1).numpy())
+    return torch.from_numpy(reencode(faces, codec=codec, crf=crf, pixel_format=pixel_format)).permute(0, 3, 1, 2)
 
 
 CODEC_QUALITIES = {"libx264": (18, 38), "libx265": (20, 40), "libvpx-vp9": (20, 55)}
@@ -175,22 +180,13 @@ SUBSAMPLINGS = ("yuv420p", "yuv420p", "yuv422p", "yuv444p")
 @AUGMENTATIONS.register("video_codec", source="real encoders: libx264, libx265, libvpx-vp9")
 def video_codec(*, codecs: tuple[str, ...] = tuple(CODEC_QUALITIES), probability: float = 0.3) -> Augmentation:
     """Encode the clip with H.264, H.265 or VP9 at one quality and chroma subsampling, and decode it again."""
-    for codec in codecs:
-        if codec not in CODEC_QUALITIES:
-            raise ConfigError(f"video_codec: codec '{codec}' is unknown. Known: {', '.join(CODEC_QUALITIES)}.")
-    if not codecs:
-        raise ConfigError(f"video_codec: codecs is empty. Name one or more of {', '.join(CODEC_QUALITIES)}.")
+    check_names("video_codec", "codecs", codecs, CODEC_QUALITIES)
 
     def work(frames: Frames, rng: np.random.Generator) -> Frames:
         codec = str(rng.choice(codecs))
         low, high = CODEC_QUALITIES[codec]
-        coded = reencode(
-            np.ascontiguousarray(frames.permute(0, 2, 3, 1).numpy()),
-            codec=codec,
-            crf=int(rng.integers(low, high + 1)),
-            pixel_format=str(rng.choice(SUBSAMPLINGS)),
-        )
-        return torch.from_numpy(coded).permute(0, 3, 1, 2)
+        crf = int(rng.integers(low, high + 1))
+        return _coded(frames, codec=codec, crf=crf, pixel_format=str(rng.choice(SUBSAMPLINGS)))
 
     return _sometimes(probability, "video_codec", work)
 

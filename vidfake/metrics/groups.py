@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidfake.metrics.segments import Float64Array
+from vidfake.scores.columns import StrArray
 from vidfake.scores.table import ScoreTable
 from vidfake.types import FAKE, REAL, BoolArray
 
@@ -56,10 +57,7 @@ def by_manipulation(table: ScoreTable) -> Iterator[Group]:
 
 def by_compression(table: ScoreTable) -> Iterator[Group]:
     """Each compression that the table names, if there are several."""
-    names = sorted(set(table.compression))
-    if len(names) > 1:
-        for name in names:
-            yield Group("compression", name or "(not named)", table.labelled & (table.compression == name))
+    yield from _by_name(table.compression, table, "compression")
 
 
 def origin_group(origin: str) -> str:
@@ -80,11 +78,11 @@ def by_origin(table: ScoreTable) -> Iterator[Group]:
 
 def by_dataset(table: ScoreTable) -> Iterator[Group]:
     """Each data set that the table names, if there are several."""
-    yield from _by_name([str(text) for text in table.dataset], table, "data set")
+    yield from _by_name(table.dataset, table, "data set")
 
 
-def _by_name(names: Sequence[str], table: ScoreTable, kind: str) -> Iterator[Group]:
-    values = np.array(names, dtype=object)
+def _by_name(names: Sequence[str] | StrArray, table: ScoreTable, kind: str) -> Iterator[Group]:
+    values = np.asarray(names, dtype=object)
     different = sorted(set(values[table.labelled]))
     if len(different) > 1:
         for name in different:
