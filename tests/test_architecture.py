@@ -23,7 +23,7 @@ SIDEWAYS = {
     ("datasets", "faces"), ("sandbox", "faces"),
     ("cli", "demo"), ("demo", "cli"),
     ("evaluate", "inference"), ("evaluate", "report"), ("train", "inference"),
-    ("default", "inference"), ("default", "train"),
+    ("default", "inference"), ("default", "report"), ("default", "train"),
     ("study", "train"), ("study", "inference"), ("study", "evaluate"), ("study", "report"),
     ("protocols", "data"), ("errors", "types"),
     ("registry", "errors"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -15,18 +14,19 @@ from vidfake.cli import display
 from vidfake.cli.evaluate import print_headline
 from vidfake.cli.evaluation_inputs import open_scores
 from vidfake.cli.options import worker_count
-from vidfake.config import load, read_toml, to_dict
+from vidfake.config import load, read_toml
 from vidfake.corruptions import parse_corruption
 from vidfake.data.manifest import read_manifest, write_manifest
 from vidfake.data.prepare import prepare
 from vidfake.datasets import scan_dataset
+from vidfake.default.recipe import refuse_another
 from vidfake.errors import UsageError, VidfakeError
 from vidfake.evaluate.options import Options
 from vidfake.evaluate.reporting import write_report
 from vidfake.evaluate.robustness import all_corruption_points
 from vidfake.evaluate.run import evaluate
 from vidfake.evaluate.scoring import open_source
-from vidfake.files import sha256_json, write_json
+from vidfake.files import write_json
 from vidfake.inference.load import load_detector
 from vidfake.metrics.sections import Resampling
 from vidfake.protocols import ResolvedProtocol, by_dataset, load_protocol, resolve
@@ -96,26 +96,11 @@ def trained(plan: Plan, paths: dict[str, Path], report: Any) -> Path:
     )
     folder = run_folder(config)
     records = [*read_manifest(paths["train"]), *read_manifest(paths["validation"])]
-    refuse_another_training(plan.out / "training.json", config, records)
+    refuse_another(plan.out / "training.json", plan.out, config, records)
     if not (folder / "result.json").exists():
         prepare(records, plan.out / "store", config.extract, workers=plan.workers, progress=report)
         train_run(config, resume=(folder / "resume.pt").exists(), report=report)
     return folder / "best.vidfake"
-
-
-def refuse_another_training(path: Path, config: RunConfig, records: Sequence[VideoRecord]) -> None:
-    """A detector and a store that are found again must be those that would be made now; else UsageError."""
-    nowhere = replace(config, out="", data=replace(config.data, store=""))  # OUT may be moved
-    rows = sorted([r.video_id, r.label, r.manipulation, r.source_id, r.split] for r in records)
-    wanted = {"settings": sha256_json(to_dict(nowhere)), "rows": sha256_json(rows)}
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else wanted
-    for what in wanted:
-        if known.get(what) != wanted[what]:
-            raise UsageError(
-                f"{path.parent} holds a detector trained with other {what} than this command asks for. Repeat the "
-                "command that made it, name another folder, or measure it with --checkpoint."
-            )
-    write_json(path, wanted)
 
 
 def run(plan: Plan) -> None:

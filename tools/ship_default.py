@@ -10,30 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from vidfake.cli import display
-from vidfake.config import from_dict, read_toml
 from vidfake.default import shipped
 from vidfake.default.card import DataUsed, ModelCard, read_card, write_card
 from vidfake.default.figures import add_figures
 from vidfake.default.recipe import data_used, training_records
 from vidfake.default.render import markdown
-from vidfake.default.ship import CardFields, Parity, hashes, ship
+from vidfake.default.ship import CardFields, Parity, hashes, read_fields, ship, with_fields
 from vidfake.errors import UsageError, VidfakeError
 from vidfake.files import write_text
 
 START, END = "<!-- card -->", "<!-- /card -->"
-
-
-def fields_of(path: Path | None) -> CardFields:
-    """The hand-written part of a card. Raises ConfigError for unknown keys or wrong types."""
-    return CardFields() if path is None else from_dict(CardFields, read_toml(path))
-
-
-def renewed(card: ModelCard, fields: CardFields) -> ModelCard:
-    """The card with the hand-written parts that `fields` gives."""
-    own = ("licence", "date", "summary", "intended_use", "not_for", "fails", "data")
-    given = {name: getattr(fields, name) for name in own if getattr(fields, name)}
-    training = {name: getattr(fields, name) for name in ("command", "hardware", "minutes") if getattr(fields, name)}
-    return replace(card, training=replace(card.training, **training), **given)
 
 
 def into_page(page: Path, card: ModelCard) -> None:
@@ -55,15 +41,6 @@ def say_parity(parity: Parity) -> None:
     )
 
 
-def kept_figures(new: ModelCard, old: ModelCard | None) -> ModelCard:
-    """Figures measured before, if they are of the very same weights."""
-    if old is None or old.weights.sha256 != new.weights.sha256:
-        return new
-    return replace(
-        new, measured=old.measured, verdicts=old.verdicts, parts=old.parts, measured_with=old.measured_with
-    )
-
-
 def run(
     source: Path | None,
     out: Path,
@@ -74,20 +51,18 @@ def run(
     page: Path | None = None,
 ) -> ModelCard:
     """All of it; returns the card that was written."""
-    fields = fields_of(card)
+    fields = CardFields() if card is None else read_fields(card)
     if len(data) > 2:
         raise UsageError(f"--data was given {len(data)} times; it takes the videos' manifest and the photographs'.")
     used: tuple[DataUsed, ...] = data_used(training_records(*data)) if data else ()
-    before = read_card(out)
     if source is not None:
         found, parity = ship(source, out, fields=fields, data=used)
-        found = kept_figures(found, before)
         say_parity(parity)
-    elif before is None:
-        raise UsageError(f"{out}: no card there to renew. Name the run to ship: tools/ship_default RUN")
     else:
-        found = renewed(before, fields)
-        found = replace(found, data=used) if used else found
+        before = read_card(out)
+        if before is None:
+            raise UsageError(f"{out}: no card there to renew. Name the run to ship: tools/ship_default RUN")
+        found = with_fields(replace(before, data=used or before.data), fields)
     if reports:
         found = add_figures(found, list(reports))
     write_card(out, found)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vidfake.cli import display
 from vidfake.cli.options import worker_count
-from vidfake.config import from_dict, read_toml
+from vidfake.data.prepare import prepare
 from vidfake.default import shipped
 from vidfake.default.card import read_card
 from vidfake.default.recipe import (
@@ -19,13 +19,12 @@ from vidfake.default.recipe import (
     Report,
     data_used,
     fewest,
-    prepared,
     recipe,
     trained,
     training_records,
     written,
 )
-from vidfake.default.ship import CardFields, ship
+from vidfake.default.ship import read_fields, ship
 from vidfake.errors import VidfakeError
 from vidfake.models.checkpoint import load_checkpoint
 
@@ -50,16 +49,16 @@ def train(
 ) -> Path:
     """Every stage that is not done yet; returns the folder of the shippable detector (default OUT/shipped)."""
     target = target or out / "shipped"
+    fields = read_fields(card)
     records = training_records(videos, images)
     records = written(fewest(records) if smoke else records, out / "training.csv")
     run = recipe(config, [*(SMOKE if smoke else ()), *settings], out=out, store=out / "store")
-    counts = prepared(records, out / "store", run.extract, workers=workers, report=report)
-    display.say(f"Clip store: {counts['videos']} videos and photographs, {counts['clips']} clips.")
+    made = prepare(records, out / "store", run.extract, workers=workers, progress=report)
+    display.say(f"Clip store: {made.num_videos} videos and photographs, {made.num_clips} clips.")
     folder = trained(run, records, report=report)
     best = load_checkpoint(folder / "best.vidfake")
     done = read_card(target)
     if done is None or done.weights.source_sha256 != best.sha256:
-        fields = from_dict(CardFields, read_toml(card)) if card.exists() else CardFields()
         fields = fields if fields.command else replace(fields, command=command)
         _, parity = ship(folder, target, fields=fields, data=data_used(records), is_trial=smoke)
         display.say(f"Half precision moves scores by at most {parity.relative:.1e} of 1 + |score|.")

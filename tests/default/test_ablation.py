@@ -39,7 +39,7 @@ def test_every_variant_has_the_same_budget_and_is_measured_on_validation(
     config = variant_config(base, VARIANTS[0], seed=0, steps=6, out=tmp_path)
     store = ClipStore(write_toy_store(Path(config.data.store)))
     records = [video.record for video in store.videos]
-    monkeypatch.setattr("vidfake.default.ablation.prepared", lambda *_, **__: {})
+    monkeypatch.setattr("vidfake.default.ablation.prepare", lambda *_, **__: {})
     rows = ablate(records, VARIANTS, base, tmp_path, steps=6, seeds=(0, 1))
     assert [(row.variant.name, row.seed, row.clips) for row in rows] == [
         ("baseline", 0, 48), ("wide", 0, 48), ("baseline", 1, 48), ("wide", 1, 48),
@@ -79,11 +79,11 @@ def test_a_ready_store_serves_the_variants_that_extract_alike(
     store = write_toy_store(tmp_path / "ready")
     made: list[Path] = []
 
-    def prepared(records: object, store: Path, *_: object, **__: object) -> None:
+    def prepare(records: object, store: Path, *_: object, **__: object) -> None:
         made.append(store)
         raise RuntimeError("stop here")
 
-    monkeypatch.setattr("vidfake.default.ablation.prepared", prepared)
+    monkeypatch.setattr("vidfake.default.ablation.prepare", prepare)
     monkeypatch.setattr("vidfake.default.ablation._train", lambda config, *_: made.append(Path(config.data.store)))
     variants = [VARIANTS[0], Variant("other", changes=("extract.margin=1.5",))]
     with pytest.raises(RuntimeError, match="stop here"):

@@ -128,6 +128,11 @@ def test_evaluate_then_the_card_has_the_figures(
     assert plain["weights"]["sha256"] == card.weights.sha256
     again = ship_tool.run(trained, copy)
     assert again.measured == card.measured, "the same weights keep their figures"
+    report["results"][0]["facts"]["detector sha256"] = "0" * 64
+    (tmp_path / "other.json").write_text(json.dumps(report))
+    with pytest.raises(UsageError, match="no result of the shipped weights"):
+        ship_tool.run(trained, copy, reports=[tmp_path / "other.json"])
+    assert read_card(copy) == again, "and a wrong report takes none away"
 
 
 def test_a_report_of_other_weights_is_refused(default: Path, tmp_path: Path, ship_tool: ModuleType) -> None:

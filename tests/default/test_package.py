@@ -1,4 +1,7 @@
-"""What the package really ships, and that a wheel carries it."""
+"""What the package really ships, and that a wheel carries it.
+
+What is skipped while no detector ships is a gate for the day one does. The rest is tested on a toy.
+"""
 
 from __future__ import annotations
 
@@ -40,18 +43,19 @@ def test_the_shipped_detector_loads_and_is_complete() -> None:
         assert part
 
 
-@ships
-def test_no_folder_of_a_machine_is_published() -> None:
+@pytest.mark.parametrize("which", ["a toy", pytest.param("the one that ships", marks=ships)])
+def test_no_folder_of_a_machine_is_published(which: str, shipped: Path, trained: Path) -> None:
+    folder = shipped if which == "a toy" else SHIPPED
+    machine = re.compile(r'"(/|[A-Z]:\\\\)[A-Za-z]')
+    assert machine.search((trained / "best.vidfake" / "checkpoint.json").read_text("utf-8")), "a run has some"
     for name in ("card.json", "checkpoint.json"):
-        text = (SHIPPED / name).read_text("utf-8")
-        assert not re.search(r'"(/|[A-Z]:\\\\)[A-Za-z]', text), name
+        assert not machine.search((folder / name).read_text("utf-8")), name
 
 
-@ships
-def test_the_page_shows_the_card_that_ships() -> None:
+def test_the_page_shows_the_card_that_ships_or_says_that_none_does() -> None:
     card = read_card(SHIPPED)
-    assert card is not None
-    assert markdown(card).strip() in PAGE.read_text("utf-8")
+    _, between, _ = re.split(r"<!-- /?card -->", PAGE.read_text("utf-8"))
+    assert between.strip() == (markdown(card).strip() if card else "No detector ships with this version.")
 
 
 def test_the_hand_written_part_of_the_card_is_read() -> None:

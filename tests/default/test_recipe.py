@@ -153,6 +153,7 @@ def test_one_command_from_footage_to_a_shippable_detector_and_no_stage_twice(
     assert train_tool.main(arguments) == 0
     assert {path.name: path.stat().st_mtime_ns for path in (out / "shipped").iterdir()} == before
     assert train_tool.main([*arguments, "--set", "seed=5"]) == 2, "another recipe does not go into the same folder"
+    assert train_tool.main([*arguments, "--card", str(tmp_path / "gone.toml")]) == 2, "before anything is trained"
     with pytest.raises(SystemExit):
         train_tool.main([*arguments, "--into-package"])
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,10 @@ from typing import Any
 import numpy as np
 
 from vidfake.config import apply_override, from_dict, parse_override, read_toml, to_dict
+from vidfake.data.prepare import prepare
 from vidfake.data.store import ClipStore
-from vidfake.default.recipe import prepared, trained
+from vidfake.default.recipe import Report, trained
+from vidfake.default.render import table_lines
 from vidfake.errors import ConfigError, UndefinedMetricError, UsageError
 from vidfake.files import sha256_json, write_json
 from vidfake.metrics.comparison import compare
@@ -31,12 +33,12 @@ from vidfake.metrics.details import auc_with_interval
 from vidfake.metrics.levels import level_rows
 from vidfake.metrics.results import Figure
 from vidfake.metrics.sections import Resampling
+from vidfake.report.numbers import decimal, with_interval
 from vidfake.scores import ScoreTable
 from vidfake.settings import RunConfig
 from vidfake.train.run import SCORES_FILE, run_folder
 from vidfake.types import VideoRecord
 
-Report = Callable[[str, int, int | None], None]
 BUDGET = ("optim.epochs", "data.sampler.options.steps")
 RESAMPLES = 1000
 
@@ -130,7 +132,7 @@ def ablate(
     ]
     for _, _, config in plan:
         if config.data.store != str(store):
-            prepared(records, Path(config.data.store), config.extract, workers=workers, report=report)
+            prepare(records, Path(config.data.store), config.extract, workers=workers, progress=report)
         _train(config, records, report)
     return [_row(variant, seed, config, plan, steps) for variant, seed, config in plan]
 
@@ -192,32 +194,19 @@ def markdown(rows: Sequence[Row]) -> str:
         "variant", "what", "seed", "video AUC", "difference", "frames averaged", "clip", "frame", "clips seen",
         "minutes",
     )  # fmt: skip
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    for row in rows:
-        cells = (
+    cells = [
+        (
             row.variant.name,
             row.variant.about or ", ".join(row.variant.changes),
             row.seed,
-            _span(row.video),
-            "" if row.difference is None else _span(row.difference, signed=True),
-            *(_number(row.metrics.get(f"{name}_auc")) for name in ("frames_averaged", "clip", "frame")),
+            with_interval(row.video),
+            "" if row.difference is None else with_interval(row.difference, signed=True),
+            *(decimal(row.metrics.get(f"{name}_auc")) for name in ("frames_averaged", "clip", "frame")),
             row.clips,
-            "–" if row.minutes is None else f"{row.minutes:.1f}",
+            decimal(row.minutes, 1),
         )
-        lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
+        for row in rows
+    ]
     steps = rows[0].steps if rows else 0
     note = f"Validation only, {steps} steps each; 95 % intervals over sources; differences are paired."
-    return "\n".join([*lines, "", note, ""])
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
-def _span(figure: Figure, *, signed: bool = False) -> str:
-    if figure.value is None:
-        return "–"
-    mark = "+" if signed else ""
-    text = format(figure.value, f"{mark}.3f")
-    band = figure.interval
-    return text if band is None else f"{text} [{band.low:{mark}.3f}, {band.high:{mark}.3f}]"
+    return "\n".join([*table_lines(header, cells), note, ""])

@@ -166,13 +166,14 @@ def read_card(folder: Path) -> ModelCard | None:
     """
     path = folder / FILE_NAME
     try:
-        raw = path.read_bytes() if path.exists() else None
+        with open(path, "rb") as handle:
+            raw = handle.read(MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror}).") from error
-    if raw is None:
-        return None
     try:
-        content = json.loads(raw[: MAX_BYTES + 1].decode("utf-8"))
+        content = json.loads(raw.decode("utf-8"))
         claimed = content.pop("json_sha256")
         kind, version = content.pop("format"), content.pop("format_version")
         actual = sha256_json({**content, "format": kind, "format_version": version})

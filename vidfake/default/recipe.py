@@ -11,18 +11,16 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from vidfake.config import apply_override, from_dict, read_toml, to_dict
+from vidfake.config import load, to_dict
 from vidfake.data.manifest import read_manifest, write_manifest
 from vidfake.data.manifest_rows import identities_of
-from vidfake.data.prepare import prepare
 from vidfake.default.card import DataUsed
 from vidfake.errors import ManifestError, ProtocolError, UsageError
 from vidfake.faces.photo import is_photo
 from vidfake.files import sha256_json, write_json
 from vidfake.metrics.groups import origin_group
-from vidfake.settings import ExtractSettings, RunConfig
+from vidfake.settings import RunConfig
 from vidfake.train.run import run_folder, train_run
 from vidfake.types import NO_MANIPULATION, REAL, VideoRecord
 
@@ -94,24 +92,8 @@ def written(records: Sequence[VideoRecord], path: Path) -> list[VideoRecord]:
 
 def recipe(config: Path, settings: Sequence[str], *, out: Path, store: Path) -> RunConfig:
     """The config of a run in OUT/runs on `store`."""
-    values = read_toml(config)
-    for text in settings:
-        values = apply_override(values, text)
-    run = from_dict(RunConfig, values)
+    run = load(RunConfig, config, settings)
     return replace(run, out=str(out / "runs"), data=replace(run.data, store=str(store)))
-
-
-def prepared(
-    records: Sequence[VideoRecord],
-    store: Path,
-    extract: ExtractSettings,
-    *,
-    workers: int = 1,
-    report: Report | None = None,
-) -> dict[str, Any]:
-    """The clip store of the records. Returns how many videos it has, by status."""
-    found = prepare(records, store, extract, workers=workers, progress=report)
-    return found.to_json()
 
 
 def trained(config: RunConfig, records: Sequence[VideoRecord], *, report: Report | None = None) -> Path:
@@ -121,7 +103,7 @@ def trained(config: RunConfig, records: Sequence[VideoRecord], *, report: Report
     other settings or rows, and whatever training raises.
     """
     folder = run_folder(config)
-    refuse_another(folder.with_name(f"{folder.name}.json"), config, records)
+    refuse_another(folder.with_name(f"{folder.name}.json"), folder, config, records)
     if not (folder / "result.json").exists():
         resume = (folder / "resume.pt").exists()
         if not resume and folder.exists():
@@ -130,8 +112,8 @@ def trained(config: RunConfig, records: Sequence[VideoRecord], *, report: Report
     return folder
 
 
-def refuse_another(path: Path, config: RunConfig, records: Sequence[VideoRecord]) -> None:
-    """Remember at `path` what a run is made from; UsageError where it is something else than before."""
+def refuse_another(path: Path, folder: Path, config: RunConfig, records: Sequence[VideoRecord]) -> None:
+    """Remember at `path` what the run in `folder` is made from; UsageError where that is not what it was before."""
     nowhere = replace(config, out="", data=replace(config.data, store="", workers=0))  # a folder may be moved
     rows = sorted([r.video_id, r.label, r.manipulation, r.source_id, r.split] for r in records)
     wanted = {"settings": sha256_json(to_dict(nowhere)), "rows": sha256_json(rows)}
@@ -139,7 +121,7 @@ def refuse_another(path: Path, config: RunConfig, records: Sequence[VideoRecord]
     for what, value in wanted.items():
         if known.get(what) != value:
             raise UsageError(
-                f"{path.parent / path.stem} holds a run with other {what} than this command asks for. Repeat the "
+                f"{folder} holds a run with other {what} than this command asks for. Repeat the "
                 "command that made it, or name another folder."
             )
     write_json(path, wanted)

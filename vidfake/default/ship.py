@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from vidfake.config import to_dict
+from vidfake.config import load, to_dict
 from vidfake.data.batch import ClipBatch, ClipItem, collate
-from vidfake.default.card import DataUsed, ModelCard, TrainingFacts, Weights, write_card
+from vidfake.default.card import DataUsed, ModelCard, TrainingFacts, Weights, read_card, write_card
 from vidfake.default.shipped import MAX_BYTES
 from vidfake.errors import CheckpointError, ConfigError
 from vidfake.files import sha256_file
@@ -51,6 +51,18 @@ class CardFields:
     minutes: float | None = None
 
 
+def read_fields(path: Path) -> CardFields:
+    """The hand-written part of a card from a .toml file. Raises ConfigError for unknown keys or wrong types."""
+    return load(CardFields, path)
+
+
+def with_fields(card: ModelCard, fields: CardFields) -> ModelCard:
+    """The card with those hand-written parts that `fields` gives; the others stay."""
+    given = {name: value for name, value in vars(fields).items() if value}
+    training = {name: given.pop(name) for name in ("command", "hardware", "minutes") if name in given}
+    return replace(card, training=replace(card.training, **training), **given)
+
+
 def ship(
     run: Path,
     out: Path,
@@ -63,12 +75,12 @@ def ship(
 
     Only the selected read-out goes along; paths and the rest of the run stay behind. `data` describes the training
     data where `fields` does not; `is_trial` lets weights without thresholds pass, which nobody will use. The card
-    has no measured figures yet (`figures.add_figures`).
+    keeps the measured figures of a card that `out` has for the very same weights (`figures.add_figures` adds some).
 
     Raises CheckpointError when the checkpoint has no calibration or thresholds, is too large, or does not score
     alike in half precision; StorageError when `out` cannot be written.
     """
-    fields = fields or CardFields()
+    before = read_card(out)
     best = run / "best.vidfake"
     source = load_checkpoint(best if best.is_dir() else run)
     _check_complete(source, is_trial)
@@ -83,7 +95,13 @@ def ship(
             f"{MAX_RELATIVE_DIFFERENCE}. Train with weight decay or a smaller learning rate."
         )
     sha256 = _save(source, out)
-    card = _card(source, sha256, out, parity, fields, data)
+    card = _card(source, sha256, out, parity, data)
+    card = with_fields(card, fields or CardFields())
+    if before is not None and before.weights.sha256 == sha256:
+        card = replace(
+            card, measured=before.measured, verdicts=before.verdicts, parts=before.parts,
+            measured_with=before.measured_with,
+        )  # fmt: skip
     write_card(out, card)
     return card, parity
 
@@ -149,12 +167,7 @@ def _check_size(folder: Path) -> None:
 
 
 def _card(
-    source: LoadedCheckpoint,
-    sha256: str,
-    out: Path,
-    parity: Parity,
-    fields: CardFields,
-    data: tuple[DataUsed, ...],
+    source: LoadedCheckpoint, sha256: str, out: Path, parity: Parity, data: tuple[DataUsed, ...]
 ) -> ModelCard:
     config = without_paths(source.config)
     return ModelCard(
@@ -169,15 +182,10 @@ def _card(
             source_sha256=source.sha256,
             max_relative_difference=parity.relative,
         ),
-        licence=fields.licence,
-        date=fields.date or datetime.datetime.now(datetime.UTC).date().isoformat(),
-        summary=fields.summary,
-        intended_use=fields.intended_use,
-        not_for=fields.not_for,
-        fails=fields.fails,
-        data=fields.data or data,
-        training=TrainingFacts(fields.command, fields.hardware, fields.minutes, to_dict(config)),
-        thresholds=dict(source.extra["thresholds"] or {}),
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        data=data,
+        training=TrainingFacts(config=to_dict(config)),
+        thresholds=dict(source.extra.get("thresholds") or {}),
         validation=dict(source.metrics),
     )
 
