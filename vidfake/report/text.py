@@ -1,7 +1,7 @@
 """Text from outside, made safe to show: file names and ids are hostile input.
 
-Escaping is the job of each format (HTML by autoescape, Markdown and CSV here); this module first takes out what no
-escaping helps against: control characters, and the invisible ones that turn text round or hide it.
+Escaping is the job of each format (HTML by autoescape, Markdown, LaTeX and CSV here); this module first takes out
+what no escaping helps against: control characters, and the invisible ones that turn text round or hide it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,30 @@ _INVISIBLE = {
     *range(0x2060, 0x2070),  # word joiner, isolates, deprecated shaping
     0x061C, 0x115F, 0x1160, 0x180E, 0x3164, 0xFEFF, 0xFFA0,
 }  # fmt: skip
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "`": r"\textasciigrave{}",
+    "\u2212": "$-$",
+    "\u2013": "--",
+    "\u00b1": r"$\pm$",
+    "\u2026": r"\ldots{}",
+    "\ufffd": "?",
+}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
+_IN_SENTENCES = "\\`*_{}[]<>#|~&!"  # the rest means something at the start of a line only
 _MARKDOWN = "\\`*_{}[]()<>#+-.!|~&"
 
 
@@ -32,6 +55,16 @@ def _is_harmful(character: str) -> bool:
 def markdown(text: object) -> str:
     """`text` as literal Markdown in one line or table cell."""
     return "".join(f"\\{c}" if c in _MARKDOWN else c for c in clean(text))
+
+
+def markdown_sentence(text: object) -> str:
+    """A whole sentence as literal Markdown within a line: not cut, and readable as it is."""
+    return "".join(f"\\{c}" if c in _IN_SENTENCES else c for c in clean(text, limit=None))
+
+
+def latex(text: object) -> str:
+    """`text` as literal LaTeX."""
+    return "".join(_LATEX.get(c, c if c.isprintable() and ord(c) < 0x250 else "?") for c in clean(text))
 
 
 def csv_cell(text: object) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 from vidfake.files import write_text
 from vidfake.study.analysis import Report, analyse
 from vidfake.study.report_html import render
-from vidfake.study.report_text import report_md, rows_of, table_csv, table_tex
+from vidfake.study.report_rows import rows_of
+from vidfake.study.report_text import report_md, table_csv, table_tex
 from vidfake.study.results import StudyFolder
 
 

@@ -34,8 +34,9 @@ def stored_embeddings(folder: Path) -> tuple[Float64Array, list[int], list[str]]
     if not paths:
         return None
     with np.load(paths[0], allow_pickle=False) as found:
-        z = found["embeddings"].astype(np.float64)[:MOST_POINTS]
-        labels, names = found["class_labels"][: len(z)].tolist(), [str(n) for n in found["class_names"]]
+        step = math.ceil(len(found["class_labels"]) / MOST_POINTS)  # they are in the order of the videos
+        z, labels = found["embeddings"].astype(np.float64)[::step], found["class_labels"][::step].tolist()
+        names = [str(n) for n in found["class_names"]]
     norms = np.linalg.norm(z, axis=1, keepdims=True)
     return z / np.maximum(norms, 1e-12), labels, names
 

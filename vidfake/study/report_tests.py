@@ -1,0 +1,156 @@
+"""Parts of a study's page: what the tests say of the losses, by test, level and read-out, and in ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vidfake.metrics.comparison import Ranking
+from vidfake.report.charts import critical_difference
+from vidfake.report.numbers import BLANK, decimal, p_text, percent
+from vidfake.study.analysis import ATTRIBUTION, TaskAnalysis
+from vidfake.study.report_cells import effect_text, mean_text
+from vidfake.study.report_charts import heat_chart, rank_chart
+from vidfake.study.report_parts import Part, Table, drawn
+
+
+def second_opinions(task: TaskAnalysis) -> Part:
+    """Every test of each comparison, and both sources of chance."""
+    rows: list[tuple[object, ...]] = [
+        (
+            e.arm,
+            e.num_seeds,
+            e.wins,
+            decimal(e.seed_deviation),
+            decimal(e.seed_error),
+            decimal(e.video_error),
+            p_text(e.p if task.family and task.family.claims_differences else None),
+            p_text(e.holm_p),
+            p_text(e.wilcoxon_p),
+            p_text(e.delong_p),
+            e.verdict,
+            e.reason,
+        )
+        for e in (task.family.effects if task.family else ())
+    ]
+    missing = task.family.missing if task.family else {}
+    rows += [(arm, 0, BLANK, *[BLANK] * 7, "no comparison", reason) for arm, reason in missing.items()]
+    header = (
+        "loss",
+        "seeds",
+        "seeds above the control",
+        "sd over seeds",
+        "error from seeds",
+        "error from videos",
+        "p",
+        "p (Holm)",
+        "p (Wilcoxon, seeds)",
+        "p (DeLong, median)",
+        "verdict",
+        "reason",
+    )
+    note = (
+        "The claim rests on p (Holm) alone. Wilcoxon's test takes these videos as given; DeLong's takes videos as "
+        "independent, which those of one source are not: it is too sure."
+    )
+    return Part("The tests behind the claims", note, table=Table(header, rows) if rows else None, closed=True)
+
+
+def tests(task: TaskAnalysis, arms: Sequence[str]) -> Part:
+    """Every loss on every test."""
+    tests = list(task.figures)
+    cells = [[m.value if (m := task.figures[t][arm]["video_auc"]) else None for t in tests] for arm in arms]
+    others = {t: {e.arm: e for e in effects} for t, effects in task.others.items()}
+    rows = [(arm, *(effect_text(others[t].get(arm)) for t in others)) for arm in arms]
+    header = ("loss", *(f"difference on {t} (exploratory)" for t in others))
+    return Part(
+        "Losses by test: video-level AUC",
+        wide=drawn([heat_chart("Mean over seeds", tests, arms, cells, wide=True)]),
+        table=Table(header, rows) if others else None,
+    )
+
+
+def levels(task: TaskAnalysis, arms: Sequence[str]) -> Part:
+    """Every level on the primary test, with what depends on thresholds and calibration."""
+    test = task.family.test if task.family else next(iter(task.figures), "")
+    names = (
+        ("frame_auc", "frame AUC"),
+        ("frames_averaged_auc", "frames averaged AUC"),
+        ("clip_auc", "clip AUC"),
+        ("video_auc", "video AUC"),
+        ("coverage", "coverage"),
+        ("video_eer", "video EER"),
+        ("video_tpr_at_fpr_5", "TPR at FPR 5 %"),
+        ("balanced_accuracy", "balanced accuracy"),
+        ("ece", "ECE"),
+        ("brier", "Brier"),
+    )
+    between = {e.arm: e for e in task.levels}
+    rows = []
+    for arm in arms:
+        figures = task.figures.get(test, {}).get(arm, {})
+        cells = [
+            percent(m.value) if key == "coverage" and (m := figures.get(key)) else mean_text(figures.get(key))
+            for key, _ in names
+        ]
+        rows.append((arm, *cells, effect_text(between.get(arm))))
+    header = ("loss", *(title for _, title in names), "video minus frames averaged")
+    note = (
+        "Balanced accuracy at the threshold of validation, carried over unchanged; ECE and Brier "
+        "after calibration on "
+        "validation. A dash at TPR means that 5 % of the reals are fewer than five videos."
+    )
+    return Part(f"Levels, thresholds and calibration on '{test}'", note, table=Table(header, rows), closed=True)
+
+
+def readouts(task: TaskAnalysis, arms: Sequence[str]) -> Part:
+    """Every read-out on the primary test."""
+    names = list(dict.fromkeys(name for row in task.readouts.values() for name in row))
+    by = {name: {e.arm: e for e in effects} for name, effects in task.by_readout.items()}
+    rows = [
+        (
+            arm,
+            *(mean_text(task.readouts[arm].get(n)) for n in names),
+            *(effect_text(by.get(n, {}).get(arm)) for n in names),
+        )
+        for arm in arms
+    ]
+    header = ("loss", *(f"{n} AUC" for n in names), *(f"{n}: difference (exploratory)" for n in names))
+    note = (
+        "The same read-out for the loss and the control, so that a loss is not confounded with how it is read out."
+    )
+    return Part("Read-outs", note, table=Table(header, rows) if names else None, closed=True)
+
+
+def ranks(task: TaskAnalysis) -> list[Part]:
+    """Ranks by resampling, and over independent tests."""
+    title = "Rank on the primary test, with the range over other seeds and people"
+    parts = [Part(title, wide=drawn([rank_chart(task.ranks, title)]), closed=True)]
+    if isinstance(task.ranking, Ranking):
+        friedman = task.ranking.friedman
+        note = (
+            f"A picture, not a test of the study: {friedman.num_blocks} independent tests (Friedman p "
+            f"{p_text(friedman.p_value)}). Tests that share people were averaged into one."
+        )
+        parts.append(
+            Part(
+                "Mean ranks and critical difference",
+                note,
+                wide=drawn([critical_difference(task.ranking)]),
+                closed=True,
+            )
+        )
+    else:
+        note = f"No critical difference: {task.ranking}"
+        parts.append(Part("Mean ranks and critical difference", note, table=Table(("",), [(note,)])))
+    return parts
+
+
+def attribution(task: TaskAnalysis, arms: Sequence[str]) -> list[Part]:
+    """Which manipulation; nothing for the binary task."""
+    if not task.attribution:
+        return []
+    tests = list(task.attribution)
+    rows = [(arm, *(mean_text(task.attribution[t][arm][n]) for t in tests for n in ATTRIBUTION)) for arm in arms]
+    header = ("loss", *(f"{n.replace('_', ' ')} on {t}" for t in tests for n in ATTRIBUTION))
+    note = "Over videos of the classes of training; mean and deviation over seeds."
+    return [Part("Which manipulation", note, table=Table(header, rows))]
