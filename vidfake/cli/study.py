@@ -16,6 +16,7 @@ from vidfake.cli.options import JsonOption, SetOption, WorkersOption, worker_cou
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from vidfake.study.definition import StudyDefinition
     from vidfake.study.pace import StudyProgress
 
 SHOWN = (
@@ -117,24 +118,18 @@ def _register_readers(group: typer.Typer) -> None:
     ) -> None:
         """What has been run, what failed, and what changed since the first run."""
         from vidfake.cli import display
+        from vidfake.study.analysis_runs import StudyRuns
+        from vidfake.study.analysis_search import budgets_of
         from vidfake.study.results import StudyFolder
 
-        found = StudyFolder(folder)
-        state = found.state()
-        rows: list[dict[str, object]] = []
-        for arm in state.arms:
-            search, final = (found.records(arm.task, arm.arm, phase) for phase in ("search", "final"))
-            rows.append(
-                {
-                    "task": arm.task,
-                    "arm": arm.arm,
-                    "trials": len(search),
-                    "failed_trials": sum(r.status != "ok" for r in search),
-                    "seeds": len(final),
-                    "failed_seeds": sum(r.status != "ok" for r in final),
-                }
-            )
-        exclusions = found.exclusions()
+        runs = StudyRuns.read(StudyFolder(folder))
+        state, exclusions = runs.state, runs.exclusions
+        counted = ("arm", "trials", "failed_trials", "seeds", "failed_seeds")
+        rows: list[dict[str, object]] = [
+            {"task": task, **{name: getattr(budget, name) for name in counted}}
+            for task in runs.tasks
+            for budget in budgets_of(runs, task)
+        ]
         if as_json:
             display.print_json(
                 {
@@ -165,7 +160,8 @@ def _register_readers(group: typer.Typer) -> None:
         from vidfake.cli import display
         from vidfake.study.analysis import analyse
         from vidfake.study.analysis_words import conclusions
-        from vidfake.study.report_text import HEADER, rows_of, text_cells
+        from vidfake.study.report_cells import HEADER, text_cells
+        from vidfake.study.report_rows import rows_of
         from vidfake.study.results import StudyFolder
 
         with display.progress() as report:
@@ -177,11 +173,11 @@ def _register_readers(group: typer.Typer) -> None:
             for row in rows:
                 display.print_json(row.values)
             return
-        shown = [i for i, name in enumerate(HEADER) if name in SHOWN]
+        shown = [HEADER.index(name) for name in SHOWN]
         for task in analysis.tasks:
             display.print_table(
                 f"{task.task}, {task.num_classes} classes, test '{analysis.runs.primary_test}'",
-                [HEADER[i] for i in shown],
+                SHOWN,
                 [[text_cells(r)[i] for i in shown] for r in rows if r["task"] == task.task],
             )
             for sentence in conclusions(analysis, task):
@@ -208,12 +204,10 @@ def _register_readers(group: typer.Typer) -> None:
         display.say(f"Report: {page}")
 
 
-def _print_plan(definition: object, *, as_json: bool) -> None:
+def _print_plan(definition: StudyDefinition, *, as_json: bool) -> None:
     from vidfake.cli import display
     from vidfake.config import to_dict, to_toml
-    from vidfake.study.definition import StudyDefinition
 
-    assert isinstance(definition, StudyDefinition)
     if as_json:
         display.print_json({"hash": definition.hash, "definition": to_dict(definition)})
         return
