@@ -1,4 +1,4 @@
-"""Puts `support` on the import path; one toy store and one finished toy study for all tests."""
+"""Puts `support` (also of the reports) on the import path; one toy store and one finished toy study for all tests."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "report" / "support"))
 
 import toy_study
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import csv
-import html.parser
-import re
 import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,34 +11,19 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from made_studies import exclude, make_study
+from pages import HIDDEN, Page, browse, markdown_tables
 from typer.testing import CliRunner
 
 from vidfake.cli.main import app
 from vidfake.losses import LOSSES
+from vidfake.report.text import latex
 from vidfake.study import report_maps
 from vidfake.study.report import build_study_report
-from vidfake.study.report_maps import logit_curves, principal_components, umap_plane
-from vidfake.study.report_text import latex
+from vidfake.study.report_maps import logit_curves, principal_components, stored_embeddings, umap_plane
 from vidfake.study.results import StudyFolder
 
 HOSTILE = '"><script>document.title="owned"</script><img src=x onerror=alert(1)>\u202e\x07|`=1+1\\input{x}%'
 FILES = {"report.html", "report.md", "table.csv", "table.tex"}
-
-
-class Page(html.parser.HTMLParser):
-    """Tags and text of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +74,7 @@ def test_the_page_needs_nothing_outside_and_runs_nothing(report: Path) -> None:
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_no_control_or_direction_character_survives(report: Path, name: str) -> None:
     text = report.with_name(name).read_text("utf-8")
-    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f]", text)
+    assert not HIDDEN.search(text)
 
 
 def test_everything_that_a_study_says_is_there(report: Path) -> None:
@@ -133,11 +115,9 @@ def test_everything_that_a_study_says_is_there(report: Path) -> None:
 
 def test_tables_hold_against_hostile_cells(report: Path) -> None:
     markdown = report.with_name("report.md").read_text("utf-8")
-    tables = re.findall(r"(?m)(?:^\|.*\n)+", markdown)
-    assert len(tables) >= 4
-    for table in tables:
-        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
+    assert len(markdown_tables(markdown)) >= 4
     assert "<script" not in markdown.replace("\\<script", "")
+    assert "The study did not run as registered" in markdown, "a warning is not cut"
     with open(report.with_name("table.csv"), encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert rows[0]["arm"] == "cosface"
@@ -193,6 +173,17 @@ def test_principal_components_keep_distances_of_a_plane() -> None:
     assert np.allclose(*between)
 
 
+def test_maps_hold_points_of_all_videos(tmp_path: Path) -> None:
+    labels = np.repeat([0, 1, 2], 250)  # in the order of the videos
+    arrays = {"embeddings": np.eye(4, dtype=np.float32)[labels], "class_labels": labels}
+    np.savez(tmp_path / "001.embeddings.npz", **arrays, class_names=np.array(["real", "a", "b"]))
+    found = stored_embeddings(tmp_path)
+    assert found is not None
+    assert len(found[0]) <= report_maps.MOST_POINTS
+    assert np.bincount(found[1]).tolist() == [84, 83, 83]
+    assert np.array_equal(found[0].argmax(axis=1), found[1])
+
+
 def test_umap_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = SimpleNamespace(UMAP=lambda **_: SimpleNamespace(fit_transform=lambda z: z[:, :2]))
     monkeypatch.setattr(report_maps.importlib.util, "find_spec", lambda name: None)
@@ -205,14 +196,7 @@ def test_umap_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_opens_in_a_browser(report: Path, tmp_path: Path) -> None:
-    browser = next((b for b in ("chromium", "chromium-browser", "google-chrome") if shutil.which(b)), None)
-    if browser is None:
-        pytest.skip("no browser")
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", report.as_uri()]
-    done = subprocess.run(
-        [*command[:1], f"--user-data-dir={tmp_path}", *command[1:]], capture_output=True, timeout=60, check=False
-    )
-    text = done.stdout.decode("utf-8", "replace")
+    text = browse(report, tmp_path / "profile", "--dump-dom")
     assert "<title>Loss study study" in text
     assert "What this study cannot show" in text
 
