@@ -1,4 +1,4 @@
-"""Videos to measure with: animated portraits before a textured wall, H.264 at 30 frames per second."""
+"""What to measure with: animated portraits before a textured wall, H.264 at 30 frames per second; a detector."""
 
 from __future__ import annotations
 
@@ -63,3 +63,23 @@ def loop(source: Path, out: Path, *, times: int) -> None:
                     packet.stream = target
                     output.mux(packet)
                 offset += end
+
+
+def make_checkpoint(folder: Path) -> Path:
+    """A MobileNetV2 at 224 pixels with the default transformer; its weights do not matter for speed."""
+    from vidfake.config import load
+    from vidfake.inference.load import join_states
+    from vidfake.losses.combine import build_loss
+    from vidfake.models.checkpoint import save_checkpoint
+    from vidfake.models.detector import build_detector
+    from vidfake.settings import RunConfig
+
+    config = load(RunConfig, None, ["model.encoder.weights=none"])
+    detector = build_detector(config.model, num_frames=config.extract.num_frames)
+    loss = build_loss(config.loss, num_classes=2, embedding_dim=detector.embedding_dim)
+    path = folder / "bench.vidfake"
+    save_checkpoint(
+        path, detector_state=detector.state_dict(), config=config, class_names=("real", "fake"),
+        loss_state=loss.state_dict(), readout_state=join_states({}), extra={"readout": "native"},
+    )  # fmt: skip
+    return path

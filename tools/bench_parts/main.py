@@ -21,6 +21,7 @@ PARTS = {
     "training": "clips per second, end to end and with cached features; clip store size and read rate",
     "losses": "every loss against plain cross-entropy and pytorch-metric-learning",
     "study": "a loss study on cached features: seconds per run, overhead of the runner, memory, the whole study",
+    "gpu": "the encoder on a graphics card: frames per second in single and half precision",
     "sandbox": "decoding in a confined child process against decoding in this one",
     "metrics": "evaluation of 100,000 videos x 32 frames with 2,000 bootstrap resamples",
 }

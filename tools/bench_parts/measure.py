@@ -1,7 +1,7 @@
 """Measures one thing in a process of its own: ``measure.py WHAT VIDEO CHECKPOINT`` prints JSON.
 
-WHAT is ``decode``, ``dlib``, or ``score`` with a profile's name after a colon. Start-up (imports, the detector, the
-decoding process, one pass of the encoder) is not counted.
+WHAT is ``decode``; or, with a colon between, ``dlib`` and steps of upsampling, or ``score`` and a profile's name.
+Start-up (imports, the detector, the decoding process, one pass of the encoder) is not counted.
 """
 
 from __future__ import annotations

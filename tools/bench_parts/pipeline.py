@@ -12,33 +12,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from footage import SIZES, loop, make_video
+from footage import SIZES, loop, make_checkpoint, make_video
 from table import Table
 
 MEASURE = Path(__file__).with_name("measure.py")
 FACES = (1, 2, 4, 8)
 PROFILES = ("fast", "balanced", "thorough")
 Found = dict[str, Any]
-
-
-def make_checkpoint(folder: Path) -> Path:
-    """A MobileNetV2 at 224 pixels with the default transformer; its weights do not matter for speed."""
-    from vidfake.config import load
-    from vidfake.inference.load import join_states
-    from vidfake.losses.combine import build_loss
-    from vidfake.models.checkpoint import save_checkpoint
-    from vidfake.models.detector import build_detector
-    from vidfake.settings import RunConfig
-
-    config = load(RunConfig, None, ["model.encoder.weights=none"])
-    detector = build_detector(config.model, num_frames=config.extract.num_frames)
-    loss = build_loss(config.loss, num_classes=2, embedding_dim=detector.embedding_dim)
-    path = folder / "bench.vidfake"
-    save_checkpoint(
-        path, detector_state=detector.state_dict(), config=config, class_names=("real", "fake"),
-        loss_state=loss.state_dict(), readout_state=join_states({}), extra={"readout": "native"},
-    )  # fmt: skip
-    return path
 
 
 def measured(what: str, video: Path, checkpoint: Path) -> Found:
@@ -89,7 +69,6 @@ def run(runs: int = 3) -> list[Table]:
             usual_table(short, checkpoint, scores["balanced"]),
             resolutions(folder, checkpoint, runs, decode, scores["balanced"]),
             people(folder, checkpoint, scores["balanced"]),
-            gpu(),
         ]
     return tables
 
@@ -196,32 +175,6 @@ def people(folder: Path, checkpoint: Path, single: Found) -> Table:
             s = measured("score:balanced", folder / "faces.mp4", checkpoint)
         rows.append([count, s["seconds"], s["cpu"], s["clips"], s["stages"]["encode"]])
     return Table("Faces, 10 s of 1080p30", ["faces", "score s", "CPU s", "clips", "encode s"], rows)
-
-
-def gpu() -> Table:
-    """The encoder's share of a card's peak, where there is a card."""
-    import torch
-
-    title = "Graphics card: the encoder alone"
-    if not torch.cuda.is_available():
-        return Table(title, ["what"], [["not measured: this machine has no CUDA device"]])
-    from vidfake.models.detector import build_detector
-    from vidfake.settings import EncoderSettings, ModelSettings
-
-    detector = build_detector(ModelSettings(encoder=EncoderSettings(weights="none"))).prepare_for_inference().cuda()
-    frames = torch.zeros(16, 16, 3, 256, 256, dtype=torch.uint8, device="cuda")
-    rows = []
-    for precision in ("float32", "bfloat16"):
-        with torch.autocast("cuda", torch.bfloat16, enabled=precision == "bfloat16"), torch.no_grad():
-            for _ in range(3):
-                detector.encode(frames)
-            torch.cuda.synchronize()
-            begun = time.perf_counter()
-            for _ in range(10):
-                detector.encode(frames)
-            torch.cuda.synchronize()
-        rows.append([precision, 10 * 256 / (time.perf_counter() - begun)])
-    return Table(f"{title} ({torch.cuda.get_device_name()})", ["precision", "frames/s"], rows)
 
 
 def start_up() -> dict[str, float]:
