@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
 import signal
@@ -14,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import rigged_child
+from made_clips import assert_same
 
 from vidfake.errors import DecoderFailedError, SandboxError, UnreadableVideoError, UsageError
 from vidfake.faces.extract import extract_clips
@@ -34,28 +33,6 @@ from vidfake.types import FaceClip, Region
 
 SETTINGS = ExtractSettings(crop_size=64, num_frames=4, min_frames=2, clip_interval_seconds=0.5)
 FAST = SandboxLimits(stall_seconds=1.0, max_seconds=3.0)
-
-
-def assert_same(one: Any, two: Any, name: str = "") -> None:
-    """Equal to the last bit and of the same types, but for the timings."""
-    assert type(one) is type(two), name
-    if dataclasses.is_dataclass(one):
-        for field in dataclasses.fields(one):
-            if field.name != "timings":
-                assert_same(getattr(one, field.name), getattr(two, field.name), f"{name}.{field.name}")
-    elif isinstance(one, np.ndarray):
-        assert one.dtype == two.dtype, name
-        np.testing.assert_array_equal(one, two, err_msg=name)
-    elif isinstance(one, dict):
-        assert one.keys() == two.keys(), name
-        for key in one:
-            assert_same(one[key], two[key], f"{name}.{key}")
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(two), name
-        for left, right in zip(one, two, strict=True):
-            assert_same(left, right, name)
-    else:
-        assert one == two, name
 
 
 @pytest.mark.parametrize("region", [None, Region(20, 10, 200, 220)])
