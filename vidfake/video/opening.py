@@ -196,4 +196,6 @@ def has_media_without_index(path: Path | str) -> bool:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, MemoryError):  # also what FFmpeg says of an MP4 with too many streams
+        return f"more than {MAX_STREAMS} streams, or more memory needed than there is"
     return str(getattr(error, "strerror", None) or error).split("\n")[0].rstrip(".").lower()
