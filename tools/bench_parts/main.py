@@ -18,6 +18,7 @@ from table import Table
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = {
     "pipeline": "scoring a video: seconds per stage, times real time, ratio to decoding, peak memory",
+    "reading": "what a frame costs beyond its decoding: thumbnail, shrunk, part of it, whole",
     "training": "clips per second, end to end and with cached features; clip store size and read rate",
     "losses": "every loss against plain cross-entropy and pytorch-metric-learning",
     "study": "a loss study on cached features: seconds per run, overhead of the runner, memory, the whole study",
