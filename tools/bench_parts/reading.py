@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import tempfile
 import time
@@ -37,7 +38,10 @@ def run(rounds: int = 5) -> list[Table]:
     for what in asked:
         if what != plain:
             rows.append([what, statistics.median((found[what] - found[plain]) / one for one, found in passes)])
-    note = f"Decoding with PyAV alone takes {1000 * alone:.2f} ms of processor time per frame; one thread."
+    note = (
+        f"Decoding with PyAV alone takes {1000 * alone:.2f} ms of processor time per frame; one thread. "
+        f"Load average meanwhile: {os.getloadavg()[0]:.1f}."
+    )
     return [
         Table("A frame of 1080p, in times of its decoding", ["what", "of one decoded frame's time"], rows, [note])
     ]
