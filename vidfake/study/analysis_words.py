@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from vidfake.report.numbers import decimal, percent
 from vidfake.study.analysis import StudyAnalysis, TaskAnalysis
 from vidfake.study.analysis_effects import Effect, Family, comparisons_carried
+from vidfake.study.analysis_runs import Mean
 from vidfake.study.analysis_search import rank_correlation, ranking_stability, trends
 
 SHOWN = 6
@@ -55,9 +56,8 @@ def _family(family: Family) -> list[str]:
         )
     if names.get("undecided"):
         found.append(
-            f"{len(names['undecided'])} losses stay undecided: neither a difference nor its "
-            f"absence is shown. That is "
-            "no evidence that they are alike."
+            f"{len(names['undecided'])} losses stay undecided: neither a difference nor its absence is shown. "
+            "That is no evidence that they are alike."
         )
     return found
 
@@ -77,23 +77,20 @@ def _chance(family: Family) -> list[str]:
     videos = float(np.median([e.video_error or 0.0 for e in known]))
     first = known[0]
     found = [
-        f"The test has {first.num_videos} videos of {first.num_clusters} independent sources of "
-        f"the rarer class. Half "
-        f"of the intervals are narrower than \u00b1{decimal(half)}; an equivalence margin of {family.margin:g} "
-        f"{'can' if half < family.margin else 'can hardly'} be shown with that."
+        f"The test has {first.num_videos} videos of {first.num_clusters} independent sources of the rarer class. "
+        f"Half of the intervals are narrower than \u00b1{decimal(half)}; an equivalence margin of "
+        f"{family.margin:g} {'can' if half < family.margin else 'can hardly'} be shown with that."
     ]
     smallest = family.smallest_detectable()
     if smallest is not None:
         found.append(
-            f"A difference below about {decimal(smallest)} would be missed more often than once "
-            f"in five, after Holm's "
-            "correction."
+            f"A difference below about {decimal(smallest)} would be missed more often than once in five, after "
+            "Holm's correction."
         )
     more = "seeds" if seeds > videos else "test people"
     found.append(
-        f"Of the two sources of chance, training again moves a difference by {decimal(seeds)} and "
-        f"other test people "
-        f"by {decimal(videos)} (standard errors, medians): more {more} would help most."
+        f"Of the two sources of chance, training again moves a difference by {decimal(seeds)} and other test "
+        f"people by {decimal(videos)} (standard errors, medians): more {more} would help most."
     )
     return found
 
@@ -107,26 +104,20 @@ def _search(task: TaskAnalysis) -> list[str]:
     late = [b for b in ran if b.late]
     found.append(
         f"{len(bounds)} of {len(ran)} chosen configurations lie at an end of a range of the loss's own "
-        f"hyper-parameters, so that a wider range might do better; {len(late)} were found in the "
-        f"last quarter of the "
-        "budget, so that a larger budget might."
+        f"hyper-parameters, so that a wider range might do better; {len(late)} were found in the last quarter of "
+        "the budget, so that a larger budget might."
     )
     tau = ranking_stability(ran)
     if tau is not None:
         found.append(
-            f"The order of the losses on validation at half the budget agrees with that at the "
-            f"whole with Kendall's "
+            "The order of the losses on validation at half the budget agrees with that at the whole with Kendall's "
             f"tau {decimal(tau, 2)}" + (": the ranking depends on the budget." if tau < 0.7 else ".")
         )
     failed = sum(b.failed_trials for b in ran)
     if failed:
         found.append(f"{failed} trials failed; they count as spent.")
-    pairs = [
-        (v.value, m.value)
-        for arm, v in task.objectives.items()
-        if v is not None and task.family and (m := task.figures[task.family.test][arm]["video_auc"]) is not None
-    ]
-    rho = rank_correlation([a for a, _ in pairs], [b for _, b in pairs])
+    figures = task.figures[task.family.test] if task.family else {}
+    rho = _rho(_both((task.objectives[arm], row["video_auc"]) for arm, row in figures.items()))
     if rho is not None:
         found.append(
             f"Validation and test order the losses alike with Spearman's rho {decimal(rho, 2)}"
@@ -138,30 +129,24 @@ def _search(task: TaskAnalysis) -> list[str]:
 def _levels(task: TaskAnalysis) -> list[str]:
     if task.family is None:
         return []
-    rows = task.figures[task.family.test]
-    pairs = [
-        (r["frame_auc"].value, r["video_auc"].value)
-        for r in rows.values()
-        if r["frame_auc"] is not None and r["video_auc"] is not None
-    ]
+    pairs = _both((r["frame_auc"], r["video_auc"]) for r in task.figures[task.family.test].values())
     if not pairs:
         return []
-    frame, video = ([p[i] for p in pairs] for i in (0, 1))
+    frame, video = zip(*pairs, strict=True)
     found = [
         f"Frame-level AUC spans {decimal(min(frame))} to {decimal(max(frame))} over the losses, video-level "
         f"{decimal(min(video))} to {decimal(max(video))}. They are figures of different things and of different "
         "heads: the frame head is trained beside the loss, on frame labels."
     ]
-    rho = rank_correlation(frame, video)
+    rho = _rho(pairs)
     if rho is not None:
         found.append(f"Frame level and video level order the losses alike with Spearman's rho {decimal(rho, 2)}.")
     apart = [e for e in task.levels if e.interval is not None and not (e.interval.low <= 0 <= e.interval.high)]
     if task.levels:
         up = sum(e.difference > 0 for e in apart)
         found.append(
-            f"For {up} of {len(task.levels)} losses the temporal model is above its own frames "
-            f"averaged by more than "
-            f"the interval, for {len(apart) - up} below (exploratory)."
+            f"For {up} of {len(task.levels)} losses the temporal model is above its own frames averaged by more "
+            f"than the interval, for {len(apart) - up} below (exploratory)."
         )
     return found
 
@@ -172,20 +157,24 @@ def _readouts(task: TaskAnalysis) -> list[str]:
     for name in ("prototype", "probe", "knn"):
         if name not in names or "native" not in names:
             continue
-        pairs = [
-            (a.value, b.value)
-            for row in task.readouts.values()
-            if (a := row.get("native")) is not None and (b := row.get(name)) is not None
-        ]
-        rho = rank_correlation([a for a, _ in pairs], [b for _, b in pairs])
+        pairs = _both((row.get("native"), row.get(name)) for row in task.readouts.values())
+        rho = _rho(pairs)
         if rho is not None:
             gap = float(np.mean([b - a for a, b in pairs]))
             found.append(
-                f"Read out by {name} in place of the loss's own score, AUC changes by "
-                f"{decimal(gap, signed=True)} on "
-                f"average, and the order of {len(pairs)} losses agrees with Spearman's rho {decimal(rho, 2)}."
+                f"Read out by {name} in place of the loss's own score, AUC changes by {decimal(gap, signed=True)} "
+                f"on average, and the order of {len(pairs)} losses agrees with Spearman's rho {decimal(rho, 2)}."
             )
     return found
+
+
+def _both(rows: Iterable[tuple[Mean | None, Mean | None]]) -> list[tuple[float, float]]:
+    """The values of those that have both."""
+    return [(a.value, b.value) for a, b in rows if a is not None and b is not None]
+
+
+def _rho(pairs: Sequence[tuple[float, float]]) -> float | None:
+    return rank_correlation([a for a, _ in pairs], [b for _, b in pairs])
 
 
 def _margins(analysis: StudyAnalysis, task: TaskAnalysis) -> list[str]:
@@ -222,9 +211,8 @@ def limits(analysis: StudyAnalysis) -> list[str]:
             found.append(f"Tests that share people are no separate evidence ({task.task}: {shared}).")
         if task.attribution:
             found.append(
-                "Macro-F1 has deviations over seeds only: class scores per video are not kept, "
-                "so that nothing is said "
-                "of other test people."
+                "Macro-F1 has deviations over seeds only: class scores per video are not kept, so that nothing is "
+                "said of other test people."
             )
     found.append(
         f"All statements hold for these data, this network and {study.trials} trials per loss. Figures outside the "

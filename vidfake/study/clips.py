@@ -16,8 +16,8 @@ from vidfake.data.store import ClipStore
 from vidfake.errors import ConfigError
 from vidfake.models.checkpoint import load_checkpoint
 from vidfake.models.detector import build_detector
-from vidfake.settings import RunConfig
-from vidfake.study.definition import StudyDefinition
+from vidfake.settings import DataSettings, RunConfig
+from vidfake.study.definition import StudyData, StudyDefinition
 from vidfake.synth import MAKERS
 from vidfake.synth.compose import is_maker
 from vidfake.train.batches import frozen_encoder
@@ -55,14 +55,7 @@ def open_clips(study: StudyDefinition) -> StudyClips:
         )
     store = ClipStore(data.store)
     base = study.base_config(variant=study.variants[0].name if study.variants else "")
-    settings = replace(
-        base.data,
-        store=data.store,
-        train_split=data.train_split,
-        validation_split=data.validation_split,
-        validation_fraction=data.validation_fraction,
-    )
-    config = replace(base, extract=store.settings, data=settings, seed=data.split_seed)
+    config = replace(base, extract=store.settings, data=data_settings(base, data), seed=data.split_seed)
     train, validation = split_records(config, store)
     held_makers = [name for name in data.validation_held_out if is_maker(name)]
     held_stored = set(data.validation_held_out) - set(held_makers)
@@ -91,6 +84,17 @@ def open_clips(study: StudyDefinition) -> StudyClips:
         training=dataset(train, data.makers),
         in_domain=dataset(own, data.makers),
         held_out=dataset(other, held_makers) if data.validation_held_out else None,
+    )
+
+
+def data_settings(config: RunConfig, data: StudyData) -> DataSettings:
+    """The run's settings of data, with the study's store and splits."""
+    return replace(
+        config.data,
+        store=data.store,
+        train_split=data.train_split,
+        validation_split=data.validation_split,
+        validation_fraction=data.validation_fraction,
     )
 
 

@@ -18,6 +18,7 @@ from vidfake.models.detector import Detector
 from vidfake.settings import RunConfig
 from vidfake.study.arms import Arm
 from vidfake.study.bench import Bench
+from vidfake.study.clips import data_settings
 from vidfake.study.fit import Evaluate, Fitted, fit_run
 from vidfake.study.results import RunRecord, file_name
 from vidfake.synth.compose import is_maker
@@ -76,11 +77,7 @@ def end_to_end_config(bench: Bench, config: RunConfig, key: str) -> RunConfig:
     """The run's settings with the study's clips: nothing of the held-out fakes, the same split for every run."""
     study = bench.study.data
     data = replace(
-        config.data,
-        store=study.store,
-        train_split=study.train_split,
-        validation_split=study.validation_split,
-        validation_fraction=study.validation_fraction,
+        data_settings(config, study),
         split_seed=study.split_seed,
         makers=study.makers,
         validation_makers=study.makers,

@@ -31,8 +31,8 @@ def curves(analysis: StudyAnalysis, task: TaskAnalysis, families: dict[str, str]
             slopes[family], f"Slope of the loss / s: {family}", "angle to the true class, degrees", ""
         )
     note = (
-        "Of the settings that validation chose; class weights at the corners of a simplex, one clip "
-        "that turns away."
+        "Of the settings that validation chose; class weights at the corners of a simplex, one clip that turns "
+        "away."
     )
     return Part("Target logits and gradients", note, plots=drawn(svgs), closed=True)
 
@@ -61,8 +61,8 @@ def embeddings(task: TaskAnalysis) -> Part:
         for d in task.diagnostics
     ]
     note = (
-        "Validation embeddings, angles in degrees. Silent: clips of a training batch that no longer "
-        "give a gradient."
+        "Validation embeddings, angles in degrees. Silent: clips of a training batch that no longer give a "
+        "gradient."
     )
     return Part("Embeddings", note, table=Table(header, rows) if rows else None, closed=True)
 
@@ -100,7 +100,7 @@ def maps(analysis: StudyAnalysis, task: TaskAnalysis) -> Part:
             if plane is not None:
                 svgs.append(map_chart(f"{budget.arm}, {way}", plane, labels, names))
     note = (
-        "Validation embeddings of the first seed. Two of many directions: what lies together here "
-        "need not be close."
+        "Validation embeddings of the first seed. Two of many directions: what lies together here need not be "
+        "close."
     )
     return Part("Maps of embeddings", note, plots=drawn(svgs), closed=True)

@@ -95,9 +95,8 @@ def levels(task: TaskAnalysis, arms: Sequence[str]) -> Part:
         rows.append((arm, *cells, effect_text(between.get(arm))))
     header = ("loss", *(title for _, title in names), "video minus frames averaged")
     note = (
-        "Balanced accuracy at the threshold of validation, carried over unchanged; ECE and Brier "
-        "after calibration on "
-        "validation. A dash at TPR means that 5 % of the reals are fewer than five videos."
+        "Balanced accuracy at the threshold of validation, carried over unchanged; ECE and Brier after "
+        "calibration on validation. A dash at TPR means that 5 % of the reals are fewer than five videos."
     )
     return Part(f"Levels, thresholds and calibration on '{test}'", note, table=Table(header, rows), closed=True)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,6 @@ class TensorSet:
         self.table = SamplingTable(**{name: columns[name] for name in _TABLE}, class_names=self.class_names)
         self.labels = torch.from_numpy(self.table.labels)
         self.class_labels = torch.from_numpy(self.table.class_labels)
-        self._template: Template | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -64,12 +64,10 @@ class TensorSet:
         """D."""
         return int(self.features.shape[2])
 
-    @property
+    @cached_property
     def template(self) -> Template:
         """The score table of this set without scores."""
-        if self._template is None:
-            self._template = Template(ScoreTable.read(self.folder / TEMPLATE_FILE))
-        return self._template
+        return Template(ScoreTable.read(self.folder / TEMPLATE_FILE))
 
     def batch(self, indices: IntArray) -> ClipBatch:
         """The clips of those indices."""
@@ -101,17 +99,14 @@ class PixelSet:
         self.class_names = dataset.class_names
         self.table = dataset.table()
         self.class_labels = torch.from_numpy(self.table.class_labels)
-        self._template: Template | None = None
 
     def __len__(self) -> int:
         return len(self.dataset)
 
-    @property
+    @cached_property
     def template(self) -> Template:
         """The score table of this set without scores; no picture is read for it."""
-        if self._template is None:
-            self._template = template_of(self.dataset, _in_order(_Blank(self.dataset)))
-        return self._template
+        return template_of(self.dataset, _in_order(_Blank(self.dataset)))
 
     def batch(self, indices: IntArray) -> ClipBatch:
         """The clips of those indices."""
