@@ -1,4 +1,4 @@
-"""Puts `support` (also of the reports) on the import path; one toy store and one finished toy study for all tests."""
+"""Puts `support` (of the reports too) on the import path; one toy store and one finished study for all tests."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from vidfake.config import to_dict
-from vidfake.files import write_json
 from vidfake.metrics.levels import level_rows
 from vidfake.metrics.ranking import auc
 from vidfake.scores import ScoreTable
@@ -85,7 +84,7 @@ def make_study(
 
 def exclude(folder: StudyFolder, task: str, arm: str, reason: str) -> None:
     """An arm that a task has no runs for."""
-    write_json(folder.exclusion_path(task, arm), to_dict(Exclusion(task, arm, arm, "not_applicable", reason)))
+    folder.write_exclusion(Exclusion(task, arm, arm, "not_applicable", reason))
 
 
 def _record(
@@ -119,33 +118,12 @@ def _search(
             "loss.margin": float(rng.choice([0.0, 0.35, 0.9])),
             "optim.learning_rate_factor": 1.0,
         }
-        if trial < failed:
-            record = _record(
-                study,
-                task,
-                arm,
-                "search",
-                trial,
-                study.search_seed,
-                status="failed",
-                hyperparameters=values,
-                reason="diverged: loss is NaN",
-            )
-        else:
-            objective = float(0.6 + 0.1 * gain + 0.02 * rng.normal())
+        more: dict[str, Any] = {"status": "failed", "reason": "diverged: loss is NaN"}
+        if trial >= failed:
             at_bound = {"loss.scale": "high"} if values["loss.scale"] == 64.0 else {}
-            record = _record(
-                study,
-                task,
-                arm,
-                "search",
-                trial,
-                study.search_seed,
-                hyperparameters=values,
-                objective=objective,
-                at_bound=at_bound,
-            )
-        folder.write_record(record)
+            more = {"objective": float(0.6 + 0.1 * gain + 0.02 * rng.normal()), "at_bound": at_bound}
+        more["hyperparameters"] = values
+        folder.write_record(_record(study, task, arm, "search", trial, study.search_seed, **more))
 
 
 def planted_table(
