@@ -121,7 +121,7 @@ def refuse_another(path: Path, folder: Path, config: RunConfig, records: Sequenc
     for what, value in wanted.items():
         if known.get(what) != value:
             raise UsageError(
-                f"{folder} holds a run with other {what} than this command asks for. Repeat the "
+                f"{folder} holds a detector trained with other {what} than this command asks for. Repeat the "
                 "command that made it, or name another folder."
             )
     write_json(path, wanted)
