@@ -123,7 +123,7 @@ def test_identical_detectors_differ_by_exactly_nothing() -> None:
     first, second = (AucStatistic(s, labels, clusters.of_video) for s in (scores, np.exp(scores)))
     a, b = (samples[:, 0] for samples in bootstrap([first, second], clusters, num_resamples=500))
     assert set(a - b) == {0.0}
-    found = interval(0.0, a - b, num_clusters=15, scale="identity")
+    found = interval(0.0, a - b, num_clusters=15, scale="difference")
     assert {found.low, found.high} == {0.0}
     assert p_value(0.0, a - b, num_clusters=15) == 1.0
 
@@ -131,7 +131,7 @@ def test_identical_detectors_differ_by_exactly_nothing() -> None:
 def test_interval_and_p_value_agree_about_zero() -> None:
     samples = np.random.default_rng(0).normal(0.03, 0.02, 4000)
     reach = samples.std() * math.sqrt(70 / 69) * t.ppf(0.975, 69)
-    found = interval(0.03, samples, num_clusters=70, scale="identity")
+    found = interval(0.03, samples, num_clusters=70, scale="difference")
     assert (found.low, found.high) == pytest.approx((0.03 - reach, 0.03 + reach))
     assert p_value(reach, samples, num_clusters=70) == pytest.approx(0.05)
     assert p_value(5.0, samples, num_clusters=70) == 1 / 4001
@@ -156,6 +156,11 @@ def test_logit_intervals_stay_inside_and_flawless_figures_have_a_binomial_bound(
     assert all_ones.low == pytest.approx(0.99)
     with pytest.raises(ValueError, match="confidence is 1"):
         interval(0.5, samples, num_clusters=30, confidence=1)
+
+
+def test_no_difference_of_two_rates_is_beyond_one() -> None:
+    wild = interval(0.1, np.array([-0.9, 0.9] * 50), num_clusters=2, scale="difference")
+    assert (wild.low, wild.high) == (-1, 1)
 
 
 def test_margin() -> None:
@@ -203,7 +208,7 @@ def simulate(draws: int, separation: float, correlation: float, fakes_per_real: 
         points = [auc(s, labels) for s in detectors]
         a, b = (x[:, 0] for x in bootstrap(statistics_, clusters, num_resamples=400, seed=draw))
         hits["auc"] += truth[0] in interval(points[0], a, num_clusters=70)
-        gap = interval(points[0] - points[1], a - b, num_clusters=70, scale="identity")
+        gap = interval(points[0] - points[1], a - b, num_clusters=70, scale="difference")
         hits["difference"] += truth[0] - truth[1] in gap
     return {name: count / draws for name, count in hits.items()}
 

@@ -112,7 +112,7 @@ def interval(
     samples: Float64Array,
     *,
     num_clusters: int,
-    scale: Literal["logit", "identity"] = "logit",
+    scale: Literal["logit", "difference"] = "logit",
     confidence: float = 0.95,
 ) -> Interval:
     """Interval of a figure from its (R,) resampled values: point plus or minus t times their spread.
@@ -121,8 +121,8 @@ def interval(
     symmetric; by simulation (docs/metrics.md) it keeps its promise at 70 clusters where percentiles do not. A point
     at 0 or 1 has no logit, and resamples of flawless data are flawless: its interval ends at the exact bound of as
     many successes as there are clusters (Clopper & Pearson 1934), or at the percentile where that reaches further.
-    ``identity`` is for differences and losses: identical detectors get exactly [0, 0]. t has `num_clusters` - 1
-    degrees of freedom: pass `Clusters.fewest`.
+    ``difference`` is for differences of such figures, as they are and within [-1, 1]: identical detectors get exactly
+    [0, 0]. t has `num_clusters` - 1 degrees of freedom: pass `Clusters.fewest`.
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence}; it must lie in (0, 1)")
@@ -133,8 +133,9 @@ def interval(
         low, high = (min(low, exact), 1.0) if point >= 1 else (0.0, max(high, 1 - exact))
     else:
         reach = float(stdtrit(num_clusters - 1, 1 - tail)) * math.sqrt(num_clusters / (num_clusters - 1))
-        if scale == "identity":
-            low, high = point - reach * samples.std(), point + reach * samples.std()
+        if scale == "difference":
+            spread = reach * samples.std()
+            low, high = max(-1.0, point - spread), min(1.0, point + spread)
         else:
             spread = reach * logit(_off_the_bounds(samples)).std()
             low, high = expit(logit(point) - spread), expit(logit(point) + spread)

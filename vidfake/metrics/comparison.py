@@ -143,7 +143,7 @@ def _compare_two(
         gaps = first[:, 0] - second[:, 0]
         number = clusters.fewest
         difference = Figure(
-            gap, interval(gap, gaps, num_clusters=number, scale="identity", confidence=how.confidence)
+            gap, interval(gap, gaps, num_clusters=number, scale="difference", confidence=how.confidence)
         )
         p = p_value(gap, gaps, num_clusters=number)
     try:

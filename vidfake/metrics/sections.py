@@ -177,7 +177,7 @@ def _differences(
             gaps = drawn[0][:, 0] - drawn[1][:, 0]
             p = p_value(value.value, gaps, num_clusters=clusters.fewest)
             band = interval(
-                value.value, gaps, num_clusters=clusters.fewest, scale="identity", confidence=how.confidence
+                value.value, gaps, num_clusters=clusters.fewest, scale="difference", confidence=how.confidence
             )
             value = replace(value, interval=band)
         found.append(Difference(first, second, a.num_videos, value, p))

@@ -171,8 +171,8 @@ def _spread(gaps: Float64Array, samples: Float64Array, effect: Effect, alpha: fl
     clusters = effect.num_clusters
     return {
         "seed_deviation": deviation,
-        "interval": interval(point, means, num_clusters=few, scale="identity", confidence=1 - alpha),
-        "band": interval(point, means, num_clusters=few, scale="identity", confidence=1 - 2 * alpha),
+        "interval": interval(point, means, num_clusters=few, scale="difference", confidence=1 - alpha),
+        "band": interval(point, means, num_clusters=few, scale="difference", confidence=1 - 2 * alpha),
         "seed_error": deviation / math.sqrt(len(gaps)),
         "video_error": float(samples.mean(axis=0).std()) * math.sqrt(clusters / (clusters - 1)),
         "p": p_value(point, means, num_clusters=few),
