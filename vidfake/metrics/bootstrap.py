@@ -121,8 +121,8 @@ def interval(
     symmetric; by simulation (docs/metrics.md) it keeps its promise at 70 clusters where percentiles do not. A point
     at 0 or 1 has no logit, and resamples of flawless data are flawless: its interval ends at the exact bound of as
     many successes as there are clusters (Clopper & Pearson 1934), or at the percentile where that reaches further.
-    ``difference`` is for differences of such figures, as they are and within [-1, 1]: identical detectors get exactly
-    [0, 0]. t has `num_clusters` - 1 degrees of freedom: pass `Clusters.fewest`.
+    ``difference``, for differences of such figures, ends at -1 and 1, and is [0, 0] for identical detectors. t has
+    `num_clusters` - 1 degrees of freedom: pass `Clusters.fewest`.
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence}; it must lie in (0, 1)")

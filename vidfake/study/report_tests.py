@@ -139,8 +139,7 @@ def ranks(task: TaskAnalysis) -> list[Part]:
             )
         )
     else:
-        note = f"No critical difference: {task.ranking}"
-        parts.append(Part("Mean ranks and critical difference", note, table=Table(("",), [(note,)])))
+        parts.append(Part("Mean ranks and critical difference", f"No critical difference: {task.ranking}"))
     return parts
 
 
