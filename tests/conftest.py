@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import random
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -29,6 +32,24 @@ def data_root() -> Path:
     if not (root / "videos.csv").is_file():
         pytest.skip(f"real videos not found at {root}; set VIDFAKE_DATA to a folder with a videos.csv")
     return root
+
+
+@pytest.fixture(scope="session")
+def load_tool() -> Callable[[str], ModuleType]:
+    """Imports ``tools/NAME.py``, which is no part of the package."""
+
+    def load(name: str) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(
+            f"{name}_tool", Path(__file__).parents[1] / "tools" / f"{name}.py"
+        )
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -84,27 +83,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_test_set(tmp_path_factory.mktemp("sets") / "home", dataset="away", manipulations=("swap", "dub"))
 
 
-def load_tool(name: str) -> ModuleType:
-    path = Path(__file__).parents[2] / "tools" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"{name}_tool", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
-def ship_tool() -> ModuleType:
+def ship_tool(load_tool: Callable[[str], ModuleType]) -> ModuleType:
     return load_tool("ship_default")
 
 
 @pytest.fixture(scope="module")
-def train_tool() -> ModuleType:
+def train_tool(load_tool: Callable[[str], ModuleType]) -> ModuleType:
     return load_tool("train_default")
 
 
 @pytest.fixture(scope="module")
-def ablate_tool() -> ModuleType:
+def ablate_tool(load_tool: Callable[[str], ModuleType]) -> ModuleType:
     return load_tool("ablate_default")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shlex
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -47,15 +46,8 @@ dataset = "nowhere"
 
 
 @pytest.fixture(scope="module")
-def tool() -> ModuleType:
-    path = Path(__file__).parents[2] / "tools" / "cross_dataset.py"
-    spec = importlib.util.spec_from_file_location("cross_dataset_tool", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool: Callable[[str], ModuleType]) -> ModuleType:
+    return load_tool("cross_dataset")
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ SOURCE = (
     "Li et al. 2020 (Face X-ray), https://arxiv.org/abs/1912.13458"
 )
 TEXTURES = ("redrawn", "smoothed", "denoised", "sharpened", "grainy", "compressed")
+ENLARGINGS = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC, "lanczos": cv2.INTER_LANCZOS4}
 FIELD_KNOTS = 6  # of the displacement field, along each side of the crop
 
 
@@ -72,11 +73,12 @@ def pasted_face(
         feather = float(np.exp(rng.uniform(np.log(0.006), np.log(0.07))))
         masks = clip_masks(clip.landmarks, size, outline=outline, wobble=0.2, feather=feather, rng=rng) * ratio
         grain_seed = int(rng.integers(2**31))
+        enlarging = str(rng.choice(list(ENLARGINGS)))
         faces = clip.faces.copy()
         for t, (face, mask) in enumerate(zip(clip.faces, masks, strict=True)):
             picture: FloatArray = warp.apply(face, t).astype(np.float32)
             for name, strength in zip(chosen, strengths, strict=True):
-                picture = _texture(picture, name, float(strength), seed=grain_seed + t)
+                picture = _texture(picture, name, float(strength), enlarging=enlarging, seed=grain_seed + t)
             mean = picture.mean(axis=(0, 1))
             picture = ((picture - mean) * contrast + mean) * (gain * light[t]).astype(np.float32)
             faces[t] = blend(face, picture + offset.astype(np.float32), mask)
@@ -84,6 +86,7 @@ def pasted_face(
             "maker": "pasted_face",
             "outline": outline,
             "textures": chosen,
+            "enlarging": enlarging,
             "strengths": np.round(strengths, 4).tolist(),
             "gain": np.round(gain, 5).tolist(),
             "offset": np.round(offset, 4).tolist(),
@@ -141,14 +144,13 @@ class _Warp:
         }
 
 
-def _texture(picture: FloatArray, name: str, strength: float, *, seed: int) -> FloatArray:
+def _texture(picture: FloatArray, name: str, strength: float, *, enlarging: str, seed: int) -> FloatArray:
     """`picture` (S, S, 3) float32 with one thing done to it, `strength` in [0, 1]."""
     size = picture.shape[0]
     if name == "redrawn":
         side = round(size * (1 - 0.75 * strength))
         small = cv2.resize(picture, (max(24, side), max(24, side)), interpolation=cv2.INTER_AREA)
-        way = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)[round(1000 * strength) % 3]
-        return np.asarray(cv2.resize(small, (size, size), interpolation=way), np.float32)
+        return np.asarray(cv2.resize(small, (size, size), interpolation=ENLARGINGS[enlarging]), np.float32)
     if name == "smoothed":
         return np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.3 + 1.7 * strength), np.float32)
     if name == "denoised":
