@@ -18,7 +18,8 @@ from made_clips import assert_same, clip, result
 from vidfake.errors import DecoderFailedError
 from vidfake.faces.codec import encode_crop
 from vidfake.faces.extract import ExtractionResult
-from vidfake.sandbox.extraction import _Conversation
+from vidfake.sandbox.conversation import Conversation
+from vidfake.sandbox.extraction import take_clips
 from vidfake.sandbox.limits import SandboxLimits
 from vidfake.sandbox.messages import (
     max_clip_bytes,
@@ -27,6 +28,7 @@ from vidfake.sandbox.messages import (
     pack_result,
     parse_clip,
     parse_result,
+    payload_limits,
 )
 from vidfake.sandbox.wire import MAX_HEADER_BYTES, Kind, WireError, read_message, write_message
 from vidfake.settings import ExtractSettings
@@ -227,7 +229,9 @@ class FakeChild:
 def converse(data: bytes) -> list[FaceClip]:
     clips: list[FaceClip] = []
     child: Any = FakeChild(data)
-    _Conversation(child, SETTINGS, 100, "a.mp4").run({}, clips.append)
+    talk = Conversation(child, 100, "a.mp4")
+    talk.begin({}, payload_limits(SETTINGS))
+    take_clips(talk, SETTINGS, clips.append)
     return clips
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 from vidfake.errors import UnreadableVideoError
 from vidfake.settings import ExtractSettings
+from vidfake.video.info import VideoInfo
 from vidfake.video.limits import LimitWatch, VideoLimits
 from vidfake.video.opening import MAX_STREAMS
-from vidfake.video.reader import DecodedFrame, VideoReader
+from vidfake.video.reader import DecodedFrame, VideoReader, open_video
+from vidfake.video.source import FrameSource
 
 _CHECK_FRAMES = 1024  # damage is looked at every so many frames, and at the end
 
@@ -33,6 +38,35 @@ def admitted(
         if watch.ended:
             break
     _refuse_damage(reader, limits, num_frames)
+
+
+@dataclass(frozen=True)
+class _Admitted:
+    """A reader of which only the frames within the limits are seen."""
+
+    reader: VideoReader
+    limits: VideoLimits
+    on_frame: Callable[[int], None] | None
+
+    @property
+    def info(self) -> VideoInfo:
+        return self.reader.info
+
+    def frames(self) -> Iterator[DecodedFrame]:
+        watch = LimitWatch(self.limits)
+        return admitted(self.reader.frames(ahead=True), self.reader, self.limits, watch, self.on_frame)
+
+
+@contextmanager
+def open_admitted(
+    path: Path | str,
+    limits: VideoLimits | None = None,
+    threads: int = 0,
+    on_frame: Callable[[int], None] | None = None,
+) -> Iterator[FrameSource]:
+    """`open_video` for the frames that `extract_clips` looks at: those within the limits. Raises as it does."""
+    with open_video(path, threads=threads) as reader:
+        yield _Admitted(reader, limits or VideoLimits(), on_frame)
 
 
 def _refuse_damage(reader: VideoReader, limits: VideoLimits, num_frames: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from vidfake.faces.stopwatch import Stopwatch
 from vidfake.settings import ExtractSettings
 from vidfake.types import ByteArray, Face, FaceClip, FloatArray, Region, Track
 from vidfake.video.info import VideoInfo
+from vidfake.video.source import FrameSource
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -133,6 +135,29 @@ def read_photo(path: Path | str) -> ByteArray:
         raise UnreadableVideoError(
             f"{path} cannot be read as a photograph ({error}). It takes {', '.join(FORMATS)} files."
         ) from error
+
+
+@dataclass(frozen=True)
+class _StillPicture:
+    """A photograph as the only frame of a video."""
+
+    info: VideoInfo
+    picture: ByteArray
+    index: int = 0
+    pts_seconds: float = 0.0
+
+    def rgb(self) -> ByteArray:
+        return self.picture
+
+    def frames(self) -> Iterator[_StillPicture]:
+        yield self
+
+
+@contextmanager
+def open_photo(path: Path | str) -> Iterator[FrameSource]:
+    """A photograph as a video of one frame at 0 s. Raises as `read_photo` does."""
+    rgb = read_photo(path)
+    yield _StillPicture(_info(path, rgb.shape[1], rgb.shape[0]), rgb)
 
 
 def _clip(number: int, found: PhotoFace, shift: FloatArray) -> FaceClip:

@@ -5,6 +5,7 @@ It never imports torch, and everything it needs is loaded before its limits are 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import queue
 import signal
@@ -15,6 +16,9 @@ from typing import Any
 from vidfake.errors import VidfakeError
 from vidfake.faces.detect import FaceDetector, build_detector
 from vidfake.faces.extract import ExtractionResult, extract_clips
+from vidfake.faces.limited import open_admitted
+from vidfake.faces.photo import extract_photo_clips, open_photo
+from vidfake.sandbox.arrays import packed
 from vidfake.sandbox.confine import allow_cpu_seconds, confine
 from vidfake.sandbox.messages import pack_clip, pack_result
 from vidfake.sandbox.wire import MAX_TEXT, Kind, parse_header, write_message
@@ -104,7 +108,11 @@ class _Server:
         self._use_threads(threads)
         try:
             os.chdir(os.fsdecode(bytes.fromhex(job["folder"])))
-            header, payload = pack_result(self._extract(job, pulse, threads))
+            if job["what"] == "pictures":
+                header = {"num_frames": self._send_pictures(job, pulse, threads)}
+                payload: list[memoryview | bytes] = []
+            else:
+                header, payload = pack_result(self._extract(job, pulse, threads))
         except VidfakeError as error:
             self.send(Kind.FAILED, {"type": type(error).__name__, "message": str(error)[:MAX_TEXT]})
             return True
@@ -130,8 +138,6 @@ class _Server:
         detector = self._detector(settings)
         on_clip = self._send_clip if job["clips"] else None
         if job["photo"]:
-            from vidfake.faces.photo import extract_photo_clips
-
             return extract_photo_clips(path, settings, region=region, detector=detector, on_clip=on_clip)
         return extract_clips(
             path,
@@ -143,6 +149,19 @@ class _Server:
             limits=VideoLimits(**job["limits"]),
             on_frame=pulse,
         )
+
+    def _send_pictures(self, job: dict[str, Any], pulse: _Pulse, threads: int) -> int:
+        """Facts, then every picture that the limits admit. Returns how many."""
+        path = os.fsdecode(bytes.fromhex(job["path"]))
+        limits = VideoLimits(**job["limits"])
+        count = 0
+        with open_photo(path) if job["photo"] else open_admitted(path, limits, threads, pulse) as source:
+            self.send(Kind.OPENED, {"info": dataclasses.asdict(source.info)})
+            for picture in source.frames():
+                count += 1
+                header = {"index": int(picture.index), "pts_seconds": float(picture.pts_seconds)}
+                self.send(Kind.FRAME, header, [packed(picture.rgb(), "u1")])
+        return count
 
     def _send_clip(self, clip: FaceClip) -> None:
         header, payload = pack_clip(clip)

@@ -152,7 +152,7 @@ def parse_result(header: dict[str, Any], payload: bytearray) -> ExtractionResult
     if not set(hit) <= _LIMITS:
         raise WireError(f"limits_hit names {sorted(set(hit) - _LIMITS)!r:.80}")
     return ExtractionResult(
-        info=_info(header.get("info")),
+        info=parse_info(header.get("info")),
         status=status,
         tracks=tracks,
         num_clips=whole(header.get("num_clips"), 0, MAX_COUNT, "num_clips"),
@@ -183,8 +183,8 @@ def _track(cursor: Cursor, track_id: int, shot_index: int, count: int) -> Track:
     )
 
 
-def _info(value: Any) -> VideoInfo:
-    """Facts about the file, every field of the type that `VideoInfo` declares."""
+def parse_info(value: Any) -> VideoInfo:
+    """Facts about the file, every field of the type that `VideoInfo` declares. Raises WireError."""
     if not isinstance(value, dict):
         raise WireError("info is not a table")
     hints = typing.get_type_hints(VideoInfo)

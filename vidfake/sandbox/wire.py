@@ -27,6 +27,8 @@ class Kind(enum.IntEnum):
     CLIP = 3
     DONE = 4
     FAILED = 5
+    OPENED = 6  # a file whose pictures follow
+    FRAME = 7
 
 
 class WireError(ValueError):
