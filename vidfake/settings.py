@@ -89,6 +89,7 @@ class ModelSettings:
     embedding_norm: Literal["none", "batch"] = "none"  # never LayerNorm: it would silence norm-based losses
     dropout: float = 0.1
     frame_loss_weight: float = 0.5  # weight of the frame head's own cross-entropy
+    mask_loss_weight: float = 0.0  # of telling where a made fake was changed (docs/models.md); 0 has no such head
 
 
 @dataclass(frozen=True)

@@ -119,6 +119,36 @@ def test_training_depends_on_seed_epoch_repeat_and_item_only(small_store: ClipSt
     assert same(alone[Draw(0, epoch=2)], dataset[Draw(there, epoch=2)])
 
 
+def half(clip: MakerClip, rng: np.random.Generator) -> MadeClip:
+    """A maker that brightens the upper half."""
+    faces, mask = clip.faces.copy(), np.zeros(clip.faces.shape[:3], np.float32)
+    faces[:, :16] = faces[:, :16] // 2 + 100
+    mask[:, :16] = 1
+    return MadeClip(faces=faces, mask=mask)
+
+
+def test_manipulation_masks_as_cells(small_store: ClipStore) -> None:
+    dataset = ClipDataset(small_store, makers={"half": half}, mask_cells=4)
+    real, found, made = (
+        next(item for item in (dataset[i] for i in range(len(dataset))) if wanted(item))
+        for wanted in (
+            lambda item: item.label == 0,
+            lambda item: item.label == 1 and "#" not in item.video_id,
+            lambda item: "#half" in item.video_id,
+        )
+    )
+    batch = collate([real, found, made])
+    assert batch.manipulation_masks is not None
+    assert batch.manipulation_masks.shape == (3, 6, 4, 4)
+    assert batch.manipulation_masks[0].eq(0).all()
+    assert batch.manipulation_masks[1].eq(-1).all(), "where a found fake was changed, nobody said"
+    assert batch.manipulation_masks[2, :, :2].eq(1).all()
+    assert batch.manipulation_masks[2, :, 2:].eq(0).all()
+    assert collate([ClipDataset(small_store)[0]]).manipulation_masks is None
+    with pytest.raises(ValueError, match="for all of its clips or for none"):
+        collate([real, ClipDataset(small_store)[0]])
+
+
 def test_worker_processes_change_nothing(small_store: ClipStore) -> None:
     dataset = ClipDataset(small_store, training=True, transform=noise, makers={"stamp": stamp})
     batches = [

@@ -56,6 +56,24 @@ def test_probability_zero_is_the_identity() -> None:
     assert np.array_equal(augment(still_clip(), np.random.default_rng(0)), still_clip())
 
 
+@pytest.mark.parametrize("name", AUGMENTATIONS.names())
+def test_a_mask_follows_its_pictures(name: str) -> None:
+    """A white patch and its mask go the same way; steps that move nothing leave the mask alone."""
+    faces = np.zeros((2, 64, 64, 3), np.uint8)
+    faces[:, 10:30, 5:20] = 255
+    mask = (faces[..., 0] / 255).astype(np.float32)
+    augment = Augment([name], {name: ALWAYS[name]} if name in ALWAYS else {})
+    for seed in range(4):
+        out, moved = augment.with_mask(faces, mask, np.random.default_rng(seed))
+        assert np.array_equal(out, augment(faces, np.random.default_rng(seed))), "the mask changes no picture"
+        assert moved is not None
+        if AUGMENTATIONS.row(name).details.get("moves"):
+            assert not np.array_equal(moved, mask)
+            assert np.array_equal(moved, out[..., 0].astype(np.float32) / 255)
+        else:
+            assert np.array_equal(moved, mask)
+
+
 def test_each_step_has_its_own_stream() -> None:
     """Leaving one step out does not change what the others draw for the steps before it."""
     faces = still_clip()

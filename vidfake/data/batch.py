@@ -16,7 +16,8 @@ from vidfake.types import ByteArray, FloatArray
 class ClipItem:
     """One clip: `faces` (T, H, W, 3) uint8 or `features` (T, D), `pts_seconds` (T,) from the clip's first frame.
 
-    `length` is the T of the batch it will join; missing frames are padded and masked.
+    `length` is the T of the batch it will join; missing frames are padded and masked. `manipulation_mask` (T, G, G)
+    float32 is the changed share of each cell of a grid over the picture: 0 in a real clip, -1 where nobody knows.
     """
 
     faces: ByteArray | None
@@ -31,6 +32,7 @@ class ClipItem:
     compression: str
     track_id: int
     clip_index: int
+    manipulation_mask: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,8 @@ class ClipBatch:
     `mask` (B, T) bool, True where there is a frame; padding is at the end and repeats the last frame, so that batch
     statistics of an encoder see no invented picture. `pts_seconds` (B, T) float32 from the clip's first frame.
     `labels` (B,) int64 0 real 1 fake; `class_labels` (B,) int64 0 real, 1..M manipulation.
+    `manipulation_masks` (B, T, G, G) float32, if asked for: the changed share of each cell of a grid over the
+    picture, -1 where nobody knows.
     """
 
     mask: Tensor
@@ -55,6 +59,7 @@ class ClipBatch:
     clip_indices: list[int]
     frames: Tensor | None = None
     features: Tensor | None = None
+    manipulation_masks: Tensor | None = None
 
     def __post_init__(self) -> None:
         if (self.frames is None) == (self.features is None):
@@ -74,6 +79,9 @@ class ClipBatch:
         ):
             if tensor.shape != shape or tensor.dtype != dtype:
                 raise ValueError(f"{name} must be {shape} {dtype}, got {tuple(tensor.shape)} {tensor.dtype}")
+        masks = self.manipulation_masks
+        if masks is not None and (masks.ndim != 4 or masks.shape[:2] != (b, t) or masks.dtype != torch.float32):
+            raise ValueError(f"manipulation_masks must be ({b}, {t}, G, G) float32, got {tuple(masks.shape)}")
         for name in ("video_ids", "source_ids", "datasets", "compressions", "track_ids", "clip_indices"):
             if len(getattr(self, name)) != b:
                 raise ValueError(f"{name} must have {b} entries, got {len(getattr(self, name))}")
@@ -126,6 +134,7 @@ def collate(items: Sequence[ClipItem]) -> ClipBatch:
     return ClipBatch(
         frames=_frames(items, length),
         features=_features(items, length),
+        manipulation_masks=_manipulation_masks(items, length),
         mask=torch.arange(length)[None, :] < counts[:, None],
         pts_seconds=torch.from_numpy(pts),
         labels=torch.tensor([item.label for item in items], dtype=torch.int64),
@@ -165,3 +174,12 @@ def _features(items: Sequence[ClipItem], length: int) -> Tensor | None:
     if len(features) != len(items):
         raise ValueError("a batch holds either frames or features for all of its clips")
     return torch.from_numpy(np.stack(features).astype(np.float32))
+
+
+def _manipulation_masks(items: Sequence[ClipItem], length: int) -> Tensor | None:
+    masks = [_padded(item.manipulation_mask, length) for item in items if item.manipulation_mask is not None]
+    if not masks:
+        return None
+    if len(masks) != len(items):
+        raise ValueError("a batch holds manipulation masks for all of its clips or for none")
+    return torch.from_numpy(np.stack(masks).astype(np.float32))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 from torch.utils.data import Dataset
 
@@ -21,6 +22,7 @@ from vidfake.data.items import (
 )
 from vidfake.data.store import ClipStore
 from vidfake.data.store_index import StoredClip
+from vidfake.data.transforms import Augment
 from vidfake.errors import ManifestError, SamplerError
 from vidfake.seeding import generator
 from vidfake.types import FAKE, REAL, ByteArray, FloatArray, VideoRecord
@@ -50,6 +52,8 @@ class ClipDataset(Dataset[ClipItem]):
         makers: name -> maker; each adds one fake per real clip that has the frames it needs (`min_frames`). One
             whose name says that it needs a donor (`maker_facts`) gets another person's real clip of `records`.
         seed: of everything random.
+        mask_cells: G, for items that carry their manipulation mask as a grid of G x G cells; 0: they carry none.
+            A transform that is no `Augment` is then taken not to move anything.
 
     A fake in which nothing visible changed is drawn again, and MakerError raised where that does not help.
 
@@ -67,7 +71,9 @@ class ClipDataset(Dataset[ClipItem]):
         transform: Transform | None = None,
         makers: Mapping[str, AnyMaker] | None = None,
         seed: int = 0,
+        mask_cells: int = 0,
     ) -> None:
+        self.mask_cells = mask_cells
         self.store = store
         self.makers = dict(makers or {})
         self._needs = {name: _needs(name) for name in self.makers}
@@ -138,10 +144,15 @@ class ClipDataset(Dataset[ClipItem]):
         # a stream each: what the stretch draws, or not, must not change the augmentation shared with a twin
         name = (epoch, draw.repeat, *_name(twin))
         start, pts = self._stretch(item, generator(self.seed, "stretch", *name))
-        faces = self._faces(item, slice(start, start + len(pts)), epoch, draw.repeat)
+        faces, mask = self._faces(item, slice(start, start + len(pts)), epoch, draw.repeat)
         if self.transform is not None:
-            faces = self.transform(faces, generator(self.seed, "augment", *name))
-        return self.item(item, faces=faces, pts_seconds=pts)
+            rng = generator(self.seed, "augment", *name)
+            if isinstance(self.transform, Augment):
+                faces, mask = self.transform.with_mask(faces, mask, rng)
+            else:
+                faces = self.transform(faces, rng)
+        cells = _cells(mask, item, len(faces), self.mask_cells) if self.mask_cells else None
+        return self.item(item, faces=faces, pts_seconds=pts, manipulation_mask=cells)
 
     def _stretch(self, item: Item, rng: np.random.Generator) -> tuple[int, FloatArray]:
         """First frame, and times from it on, of the frames that this draw takes."""
@@ -150,10 +161,11 @@ class ClipDataset(Dataset[ClipItem]):
         pts = item.clip.pts_seconds[start : start + self.num_frames]
         return start, pts - pts[0]
 
-    def _faces(self, item: Item, frames: slice, epoch: int, repeat: int) -> ByteArray:
+    def _faces(self, item: Item, frames: slice, epoch: int, repeat: int) -> tuple[ByteArray, FloatArray | None]:
+        """Pictures (T, S, S, 3), and for a fake made here, if masks are asked for, its mask (T, S, S)."""
         faces = self.store.read_faces(item.clip, frames)
         if not item.maker:
-            return faces
+            return faces, None
         from vidfake.data.made import make_visible
         from vidfake.synth.base import MadeClip, MakerClip
         from vidfake.synth.compose import apply_maker
@@ -168,7 +180,8 @@ class ClipDataset(Dataset[ClipItem]):
             donor = pool.draw(item.clip, clip.landmarks, generator(self.seed, "donor", *name)) if pool else None
             return apply_maker(maker, clip, donor, generator(self.seed, "maker", *name))
 
-        return make_visible(draw, clip, maker=item.maker, where=item.clip.name).faces
+        made = make_visible(draw, clip, maker=item.maker, where=item.clip.name)
+        return made.faces, made.mask if self.mask_cells else None
 
     def item(
         self,
@@ -177,6 +190,7 @@ class ClipDataset(Dataset[ClipItem]):
         pts_seconds: FloatArray,
         faces: ByteArray | None = None,
         features: FloatArray | None = None,
+        manipulation_mask: FloatArray | None = None,
     ) -> ClipItem:
         """An item's labels and names around its pictures or features."""
         record = self.records[item.clip.video.video_id]
@@ -193,6 +207,7 @@ class ClipDataset(Dataset[ClipItem]):
             compression=record.compression,
             track_id=item.clip.track_id,
             clip_index=item.clip_index,
+            manipulation_mask=manipulation_mask,
         )
 
 
@@ -201,6 +216,13 @@ def _needs(maker: str) -> MakerFacts:
     from vidfake.synth.compose import MakerFacts, is_maker, maker_facts
 
     return maker_facts(maker) if is_maker(maker) else MakerFacts()
+
+
+def _cells(mask: FloatArray | None, item: Item, length: int, cells: int) -> FloatArray:
+    """The mask (T, S, S) as means over cells (T, G, G); 0 for a real clip, -1 for a fake that was found so."""
+    if mask is None:
+        return np.full((length, cells, cells), 0.0 if item.label == REAL else -1.0, np.float32)
+    return np.stack([cv2.resize(each, (cells, cells), interpolation=cv2.INTER_AREA) for each in mask])
 
 
 def _name(item: Item) -> tuple[int | str, ...]:

@@ -1,11 +1,14 @@
 """Clip-consistent augmentation: one draw of parameters per clip, applied alike to every frame of it.
 
 All randomness comes from the generator handed in, so a real clip and the fake made from it, given generators of the
-same seed, are treated alike. Pixel work is torchvision's (`transforms.v2.functional`).
+same seed, are treated alike. Pixel work is torchvision's (`transforms.v2.functional`). A row with the detail
+`moves` moves what is seen to another place; its draws depend on the size of the pictures alone, so that a mask
+follows them.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,7 +20,7 @@ from torchvision.transforms.v2 import functional as F
 from vidfake.errors import ConfigError
 from vidfake.registry import Registry
 from vidfake.synth.options import check_names
-from vidfake.types import ByteArray
+from vidfake.types import ByteArray, FloatArray
 from vidfake.video.writer import reencode
 
 Frames = Tensor  # (T, 3, H, W) uint8
@@ -40,11 +43,21 @@ class Augment:
 
     def __call__(self, faces: ByteArray, rng: np.random.Generator) -> ByteArray:
         """(T, H, W, 3) uint8 -> the same shape. Each step has its own stream, whatever the others draw."""
+        return self.with_mask(faces, None, rng)[0]
+
+    def with_mask(
+        self, faces: ByteArray, mask: FloatArray | None, rng: np.random.Generator
+    ) -> tuple[ByteArray, FloatArray | None]:
+        """As calling it, and `mask` (T, H, W) in [0, 1] moved with the pictures by the steps that move them."""
         streams = rng.spawn(len(self._steps))
         frames = torch.from_numpy(np.ascontiguousarray(faces)).permute(0, 3, 1, 2)
-        for step, stream in zip(self._steps, streams, strict=True):
+        moved = None if mask is None else torch.from_numpy(np.rint(mask * 255).astype(np.uint8))[:, None]
+        for name, step, stream in zip(self.names, self._steps, streams, strict=True):
+            if moved is not None and AUGMENTATIONS.row(name).details.get("moves"):
+                moved = step(moved, copy.deepcopy(stream))
             frames = step(frames, stream)
-        return np.ascontiguousarray(frames.permute(0, 2, 3, 1).numpy())
+        result = np.ascontiguousarray(frames.permute(0, 2, 3, 1).numpy())
+        return result, None if moved is None else moved[:, 0].numpy().astype(np.float32) / 255
 
 
 def _probability(value: float, name: str) -> float:
@@ -62,13 +75,13 @@ def _sometimes(probability: float, name: str, work: Augmentation) -> Augmentatio
     return apply
 
 
-@AUGMENTATIONS.register("flip", source=TORCHVISION)
+@AUGMENTATIONS.register("flip", source=TORCHVISION, moves=True)
 def flip(*, probability: float = 0.5) -> Augmentation:
     """Mirror the whole clip left to right."""
     return _sometimes(probability, "flip", lambda frames, rng: F.horizontal_flip(frames))
 
 
-@AUGMENTATIONS.register("crop_jitter", source=TORCHVISION)
+@AUGMENTATIONS.register("crop_jitter", source=TORCHVISION, moves=True)
 def crop_jitter(*, scale: float = 0.1, shift: float = 0.05, degrees: float = 5.0) -> Augmentation:
     """One small change of scale, place and angle for the whole clip."""
 

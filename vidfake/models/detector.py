@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from vidfake.errors import ConfigError
 from vidfake.models.encoders import build_encoder
 from vidfake.models.folding import fold_batch_norms
-from vidfake.models.interfaces import AGGREGATORS, Aggregator, ClipEncoder, Encoder, FrameEncoder
+from vidfake.models.interfaces import AGGREGATORS, ENCODERS, Aggregator, ClipEncoder, Encoder, FrameEncoder
 from vidfake.settings import ModelSettings
 
 MAX_EMBEDDING_DIM = 65536
@@ -34,12 +34,14 @@ class DetectorOutput(NamedTuple):
     """What the detector says of B clips.
 
     `embeddings` (B, E) float32, not normalised; `frame_logits` (B, T) float32, higher = fake, meaningless in the
-    padding; `features` (B, T, D) of the frames, 0 in the padding.
+    padding; `features` (B, T, D) of the frames, 0 in the padding. `mask_logits` (N, H', W') float32 of the N frames
+    outside the padding, in the order of (B, T), higher = changed here; only in training, and only with a mask head.
     """
 
     embeddings: Tensor
     frame_logits: Tensor
     features: Tensor
+    mask_logits: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class Detector(nn.Module):
         embedding_norm: ``batch`` puts a BatchNorm after the last Linear layer; ``none`` nothing. A LayerNorm there
             would give every embedding the same norm and silence losses that read it.
         dropout: on features before the frame head and on the clip vector before the embedding layer.
+        mask_map: layer of the encoder's backbone, and its channels, from which a mask head tells where a frame was
+            changed. It teaches the encoder while training and has no part in scores.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class Detector(nn.Module):
         embedding_dim: int,
         embedding_norm: Literal["none", "batch"] = "none",
         dropout: float = 0.0,
+        mask_map: tuple[str, int] | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -82,13 +87,31 @@ class Detector(nn.Module):
             layers.append(nn.BatchNorm1d(embedding_dim))
         self.embedding = nn.Sequential(*layers)
         self.frame_head = nn.Linear(self.feature_dim, 1)
+        self.mask_head: nn.Conv2d | None = None
+        if mask_map is not None:
+            assert isinstance(encoder, FrameEncoder)
+            layer, channels = mask_map
+            encoder.keep_map(layer)
+            self.mask_head = nn.Conv2d(channels, 1, kernel_size=1)
         self.dropout = nn.Dropout(dropout)
         # both kinds leave the norm free from clip to clip; BatchNorm only fixes its mean over a batch
         self.norm_can_vary = True
 
     def forward(self, frames: Tensor, mask: Tensor, pts_seconds: Tensor) -> DetectorOutput:
         """Embeddings, frame logits and features of frames (B, T, 3, H, W), mask (B, T), pts_seconds (B, T)."""
-        return self.aggregate(self.encode(frames, mask), mask, pts_seconds)
+        output = self.aggregate(self.encode(frames, mask), mask, pts_seconds)
+        return output._replace(mask_logits=self._mask_logits())
+
+    def _mask_logits(self) -> Tensor | None:
+        if self.mask_head is None or not self.training:
+            return None
+        assert isinstance(self.encoder, FrameEncoder)
+        seen, self.encoder.last_map = self.encoder.last_map, None
+        if seen is None:
+            return None
+        with torch.autocast(device_type=seen.device.type, enabled=False):
+            logits: Tensor = rearrange(self.mask_head(seen.float()), "n 1 h w -> n h w")
+        return logits
 
     def encode(self, frames: Tensor, mask: Tensor | None = None) -> Tensor:
         """Features (B, T, D), 0 outside `mask`. Tokens of a clip encoder are spread over the clip's frames; one
@@ -178,7 +201,26 @@ def build_detector(
         embedding_dim=settings.embedding_dim,
         embedding_norm=settings.embedding_norm,
         dropout=settings.dropout,
+        mask_map=_mask_map(settings),
     )
+
+
+def _mask_map(settings: ModelSettings) -> tuple[str, int] | None:
+    """Where the mask head reads, if the settings ask for one. Raises ConfigError for an encoder without maps."""
+    if settings.mask_loss_weight < 0:
+        raise ConfigError(f"model.mask_loss_weight is {settings.mask_loss_weight}. It takes 0 or more.")
+    if settings.mask_loss_weight == 0:
+        return None
+    rows = {row.name: row.details.get("map_layer") for row in ENCODERS}
+    found: tuple[str, int] | None = rows.get(settings.encoder.name)
+    if found is None or settings.encoder.frozen:
+        known = ", ".join(name for name, layer in rows.items() if layer)
+        raise ConfigError(
+            f"model.mask_loss_weight is {settings.mask_loss_weight}, but encoder '{settings.encoder.name}' "
+            + ("is frozen, and the mask teaches the encoder alone" if found else "has no map for it to read")
+            + f". Set it to 0, or train one of: {known}."
+        )
+    return found
 
 
 def _build_aggregator(settings: ModelSettings, *, feature_dim: int, num_frames: int) -> Aggregator:

@@ -54,8 +54,12 @@ def _torchvision_row(
     title: str,
     head: tuple[str, ...],
     package: PackagedWeights | None = None,
+    map_layer: tuple[str, int] | None = None,
 ) -> None:
-    """Register the torchvision network `name`. Its own keyword options pass through."""
+    """Register the torchvision network `name`. Its own keyword options pass through.
+
+    `map_layer` is the last layer at a sixteenth of the input's size, and its channels: what a mask head reads.
+    """
 
     def build(*, input_size: int = 224, **network_options: Any) -> Encoder:
         import torchvision
@@ -75,6 +79,7 @@ def _torchvision_row(
         summary=title,
         kind="frame",
         feature_dim=feature_dim,
+        map_layer=map_layer,
         published=Published(head=head, package=package, torchvision=(name, version)),
         weights_origin="torchvision " + version if package is None else f"package {package.package}",
         weights_licence="BSD-3-Clause (torchvision)",
@@ -89,6 +94,7 @@ _torchvision_row(
     title="MobileNetV2; the default: its ImageNet weights come with a package",
     head=("classifier.",),
     package=MOBILENET_V2_PACKAGE,
+    map_layer=("features.13", 96),
 )
 _torchvision_row(
     "mobilenet_v3_large",
@@ -113,6 +119,7 @@ _torchvision_row(
     source="https://arxiv.org/abs/1512.03385",
     title="ResNet-18",
     head=("fc.",),
+    map_layer=("layer3", 256),
 )
 _torchvision_row(
     "resnet50",
@@ -121,6 +128,7 @@ _torchvision_row(
     source="https://arxiv.org/abs/1512.03385",
     title="ResNet-50",
     head=("fc.",),
+    map_layer=("layer3", 1024),
 )
 _torchvision_row(
     "efficientnet_b0",
@@ -129,6 +137,7 @@ _torchvision_row(
     source="https://arxiv.org/abs/1905.11946",
     title="EfficientNet-B0",
     head=("classifier.",),
+    map_layer=("features.5", 112),
 )
 _torchvision_row(
     "efficientnet_b4",
@@ -137,6 +146,7 @@ _torchvision_row(
     source="https://arxiv.org/abs/1905.11946",
     title="EfficientNet-B4; common in deepfake detection; made for input_size = 380",
     head=("classifier.",),
+    map_layer=("features.5", 160),
 )
 _torchvision_row(
     "convnext_tiny",
@@ -162,6 +172,7 @@ _torchvision_row(
     summary="EfficientNet-Lite0; its ImageNet weights come with a package",
     kind="frame",
     feature_dim=FEATURE_DIM,
+    map_layer=("blocks.10", 112),
     published=Published(head=("_fc.",), package=EFFICIENTNET_LITE0_PACKAGE, rename=rename_published),
     weights_origin=f"package {EFFICIENTNET_LITE0_PACKAGE.package}",
     weights_licence="Apache-2.0",

@@ -82,6 +82,14 @@ class FrameEncoder(Encoder):
     ) -> None:
         super().__init__(backbone.to(memory_format=torch.channels_last), feature_dim=feature_dim)
         self.pixels = PixelInput(input_size=input_size, mean=mean, std=std)
+        self.last_map: Tensor | None = None
+
+    def keep_map(self, layer: str) -> None:
+        """While training, keep in `last_map` what the backbone's `layer` gave last, (N, C, H', W')."""
+        self.backbone.get_submodule(layer).register_forward_hook(self._keep_map)
+
+    def _keep_map(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        self.last_map = output if self.training else None
 
     def forward(self, frames: Tensor, mask: Tensor | None = None) -> Tensor:
         """Features (B, T, D) float32. Frames outside `mask` are not run (their features are 0), so that padding

@@ -18,6 +18,8 @@ from vidfake.synth import MAKERS, AnyMaker
 from vidfake.synth.compose import build_maker
 from vidfake.types import FAKE, REAL, VideoRecord
 
+MASK_CELLS = 28  # along each side of a manipulation mask in a batch; a mask head's own grid is brought to from it
+
 
 @dataclass(frozen=True)
 class RunData:
@@ -65,6 +67,7 @@ def build_data(config: RunConfig) -> RunData:
     training = ClipDataset(
         store, records=train, class_names=class_names, num_frames=training_frames(config), training=True,
         transform=augment, makers=makers, seed=config.seed,
+        mask_cells=MASK_CELLS if config.model.mask_loss_weight > 0 else 0,
     )  # fmt: skip
     reference = ClipDataset(
         store, records=train, class_names=class_names, num_frames=frames, makers=makers, seed=config.seed

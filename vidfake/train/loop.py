@@ -173,7 +173,8 @@ class Fit:
                 f"frame {losses.frame.item()}). Lower optim.learning_rate or optim.head_learning_rate."
             )
         (losses.total * scale).backward()  # type: ignore[no-untyped-call]
-        return {"loss": losses.total.item(), "clip_loss": losses.clip.item(), "frame_loss": losses.frame.item()}
+        shown = {"loss": losses.total.item(), "clip_loss": losses.clip.item(), "frame_loss": losses.frame.item()}
+        return shown if losses.mask is None else {**shown, "mask_loss": losses.mask.item()}
 
     def _context(self, batch: ClipBatch, repeated: bool) -> LossContext:
         p = self.progress

@@ -124,6 +124,7 @@ class _Run:
             self.loss,
             task=config.loss.task,
             frame_loss_weight=config.model.frame_loss_weight,
+            mask_loss_weight=config.model.mask_loss_weight,
         ).to(here.device)
         self.feeder: Feeder = build_feeder(config, self.data, self.detector, self.loss, here, report)
         self.teacher = build_teacher(config, self.loss, self.detector.embedding_dim, here.device)
