@@ -11,6 +11,7 @@ from vidfake.evaluate import robustness
 from vidfake.evaluate.robustness import corruption_points
 from vidfake.evaluate.scoring import open_source, score_source
 from vidfake.inference.load import load_detector
+from vidfake.sandbox import open_in_child
 from vidfake.seeding import derived_seed
 
 ROWS = "video_id,path,region,label\na,x.mp4,0 0 9 9,0\nb,y.mp4,,1\nc,x.mp4,9 0 9 9,0\n"
@@ -21,8 +22,9 @@ def seeds(monkeypatch: pytest.MonkeyPatch) -> dict[Path, int]:
     """What `corrupt_video` was given, by file; it damages nothing."""
     found: dict[Path, int] = {}
 
-    def corrupt(path: str, out: Path, name: str, *, severity: int, seed: int) -> None:
+    def corrupt(path: str, out: Path, name: str, *, severity: int, seed: int, opener: object) -> None:
         assert Path(path) not in found, "one copy per file"
+        assert opener is open_in_child, "a file of unknown origin is decoded in the child"
         found[Path(path)] = seed
         raise UnreadableVideoError("not a video")
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vidfake.corruptions import corrupt_video
 from vidfake.errors import DecoderFailedError, StorageError, UnreadableVideoError
 from vidfake.faces.limited import open_admitted
 from vidfake.sandbox import SandboxLimits, close_children, extract_in_child, extraction, open_in_child, process
@@ -108,3 +109,17 @@ def test_a_child_that_lies_is_found_out(
         for _ in reader.frames():
             pass
     assert extraction._idle == []
+
+
+def test_a_damaged_copy_is_the_same_and_a_failing_child_leaves_none(
+    face_video: Path, tmp_path: Path, rigged: pytest.MonkeyPatch
+) -> None:
+    corrupt_video(face_video, tmp_path / "here.mkv", "GNC", severity=3)
+    corrupt_video(face_video, tmp_path / "there.mkv", "GNC", severity=3, opener=open_in_child)
+    with open_admitted(tmp_path / "there.mkv") as there, open_admitted(tmp_path / "here.mkv") as here:
+        assert_same(list(there.frames()), list(here.frames()))
+    close_children()
+    rigged.setattr(process, "_BOOT", RIGGED.format("kind == 7 and header['index'] == 9 and child.os._exit(3)"))
+    with pytest.raises(DecoderFailedError, match="ended with code 3"):
+        corrupt_video(face_video, tmp_path / "none.mkv", "GNC", severity=3, opener=open_in_child)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["here.mkv", "there.mkv"]

@@ -35,12 +35,12 @@ def register(app: typer.Typer) -> None:
         from vidfake.config import to_toml
         from vidfake.data.prepare import prepare
         from vidfake.demo.run import demo_config, demo_media
-        from vidfake.faces.extract import extract_clips
         from vidfake.faces.overlay import render_tracks
         from vidfake.files import dump_json, write_text
         from vidfake.inference.load import load_detector
         from vidfake.inference.timeline import track_scores
         from vidfake.inference.video import score_video
+        from vidfake.sandbox import extract_in_child, open_in_child
         from vidfake.train.run import run_folder, train_run
 
         with display.progress() as report:
@@ -70,7 +70,8 @@ def register(app: typer.Typer) -> None:
             )
         drawn = out / "tracks.mp4"
         fake = media.first(1).path
-        render_tracks(fake, extract_clips(fake, config.extract).tracks, drawn, scores=track_scores(fake, detector))
+        found = extract_in_child(fake, config.extract)
+        render_tracks(fake, found.tracks, drawn, scores=track_scores(fake, detector), opener=open_in_child)
         display.print_table("Scores (higher = more likely fake)", ("video", "is", "video score>", "verdict"), rows)
         for reason in reasons:
             display.say(f"Verdict: {reason}.")

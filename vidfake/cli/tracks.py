@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vidfake.cli.options import JsonOption, SetOption
+from vidfake.cli.options import JsonOption, NoSandboxOption, SetOption, begin_decoding
 
 
 def register(app: typer.Typer) -> None:
@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
             ),
         ] = None,
         settings: SetOption = None,
+        no_sandbox: NoSandboxOption = False,
         as_json: JsonOption = False,
     ) -> None:
         """Draw what vidfake sees: people look before they trust."""
@@ -32,12 +33,15 @@ def register(app: typer.Typer) -> None:
         from vidfake.errors import MediaError, UsageError
         from vidfake.faces.extract import extract_clips
         from vidfake.faces.overlay import render_tracks
+        from vidfake.sandbox import extract_in_child, open_in_child
         from vidfake.settings import RunConfig
+        from vidfake.video.reader import open_video
 
         if out.exists() and video.exists() and out.samefile(video):
             raise UsageError(f"{out}: is the video itself, which is never changed. Choose another --out.")
         if out.suffix.lower() not in (".mp4", ".mkv", ".mov", ".webm"):
             raise UsageError(f"{out}: --out takes a file ending in .mp4, .mkv, .mov or .webm.")
+        begin_decoding(sandbox=not no_sandbox)
         extract = load(RunConfig, None, settings or []).extract
         scores = None
         if checkpoint is not None:
@@ -46,11 +50,12 @@ def register(app: typer.Typer) -> None:
 
             detector = open_detector(checkpoint)
             extract = detector.checkpoint.extract
-            scores = track_scores(video, detector)
-        found = extract_clips(video, extract)
+            scores = track_scores(video, detector, sandbox=not no_sandbox)
+        found = extract_clips(video, extract) if no_sandbox else extract_in_child(video, extract)
         if found.status == "no_face" and not found.tracks:
             raise MediaError(f"{video}: no face was found ({'; '.join(found.warnings) or 'nothing to draw'}).")
-        render_tracks(video, found.tracks, out, scores=scores)
+        opener = open_video if no_sandbox else open_in_child
+        render_tracks(video, found.tracks, out, scores=scores, opener=opener)
         rows = [
             (
                 track.track_id,

@@ -12,6 +12,7 @@ from vidfake.corruptions.base import CORRUPTIONS, CodecCorruption, StreamCorrupt
 from vidfake.errors import ConfigError
 from vidfake.types import ByteArray
 from vidfake.video.reader import open_video
+from vidfake.video.source import Opener
 from vidfake.video.writer import VideoWriter
 
 
@@ -27,14 +28,22 @@ class CorruptedFile:
     num_frames: int
 
 
-def corrupt_video(path: Path | str, out: Path | str, name: str, *, severity: int, seed: int = 0) -> CorruptedFile:
+def corrupt_video(
+    path: Path | str,
+    out: Path | str,
+    name: str,
+    *,
+    severity: int,
+    seed: int = 0,
+    opener: Opener = open_video,
+) -> CorruptedFile:
     """Write a damaged copy of a video to `out`, an .mkv file, atomically, frame by frame.
 
     Whole decoded frames are damaged, as published, before any face is looked for. Times of frames are kept; there
     is no sound. The copy is lossless (FFV1 in RGB: up to 1 MB per frame of 512 × 512), except where the damage is
     itself a codec: then it is that codec's own output. In a study give every video a seed of its own,
     ``derived_seed(seed, video_id)``, or all of them get the same noise. An odd side becomes even (its last row or
-    column twice) where a codec needs it.
+    column twice) where a codec needs it. `opener` decodes (`sandbox.open_in_child` does it in a confined child).
 
     Raises UnknownNameError, ConfigError, MediaError for a video that cannot be read, StorageError.
     """
@@ -44,7 +53,7 @@ def corrupt_video(path: Path | str, out: Path | str, name: str, *, severity: int
         raise ConfigError(f"{out}: a damaged copy is an .mkv file. Give it that suffix.")
     if Path(out).resolve() == Path(path).resolve():
         raise ConfigError(f"{out}: the damaged copy would replace the video itself. Name another file.")
-    with open_video(path) as reader:
+    with opener(path) as reader:
         start = reader.info.start_seconds
         frames = ((frame.pts_seconds - start, frame.rgb()) for frame in reader.frames())
         if isinstance(corruption, CodecCorruption):

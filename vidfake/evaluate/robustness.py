@@ -15,10 +15,13 @@ from vidfake.inference.load import LoadedDetector
 from vidfake.metrics.levels import video_auc
 from vidfake.metrics.results import figure
 from vidfake.report import CorruptionPoint
+from vidfake.sandbox import open_in_child
 from vidfake.scores import ScoreTable
 from vidfake.seeding import derived_seed
 from vidfake.settings import ScoreSettings
 from vidfake.types import VideoRecord
+from vidfake.video.reader import open_video
+from vidfake.video.source import Opener
 
 Report = Callable[[str, int, int | None], None]
 
@@ -122,13 +125,14 @@ def _damage(source: Source, folder: Path, kind: str, severity: int, seed: int) -
     A file that cannot be read stays as it is, and will be found unreadable like any other.
     """
     copies: dict[str, str] = {}
+    opener: Opener = open_in_child if source.sandbox else open_video
     for number, record in enumerate(source.records):
         if record.path in copies:
             continue
         out = folder / f"{number:06d}.mkv"
         try:
             own = derived_seed(seed, record.video_id)  # not the path: the same damage on every machine
-            corrupt_video(record.path, out, kind, severity=severity, seed=own)
+            corrupt_video(record.path, out, kind, severity=severity, seed=own, opener=opener)
             copies[record.path] = str(out)
         except MediaError:
             copies[record.path] = record.path

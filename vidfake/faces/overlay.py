@@ -11,6 +11,7 @@ import numpy as np
 
 from vidfake.types import ByteArray, FloatArray, Track
 from vidfake.video.reader import open_video
+from vidfake.video.source import Opener
 from vidfake.video.writer import write_video
 
 _GOLDEN_TURN = 0.618034  # hues of neighbouring track ids lie far apart
@@ -35,17 +36,19 @@ def render_tracks(
     *,
     scores: Mapping[int, TrackScores] | None = None,
     crf: float = 20,
+    opener: Opener = open_video,
 ) -> None:
     """Write a copy of the video with every track's box, landmarks and id, and its score nearest in time.
 
-    `tracks` come from `extract_clips` on the same file; `scores` are by `track_id`. A box is drawn thin where the
+    `tracks` come from `extract_clips` on the same file; `scores` are by `track_id`; `opener`
+    decodes (`sandbox.open_in_child` does it in a confined child). A box is drawn thin where the
     face was interpolated between detections. The sound is left out; an odd row or column of pixels is cut off. The
     file appears whole or not at all. Raises MediaError for the input, StorageError and ConfigError for the output.
     """
     rows = [
         dict(zip(track.frame_indices.tolist(), range(len(track.frame_indices)), strict=True)) for track in tracks
     ]
-    with open_video(path) as reader:
+    with opener(path) as reader:
 
         def pictures() -> Iterator[tuple[float, ByteArray]]:
             for frame in reader.frames():

@@ -12,9 +12,9 @@ from vidfake.inference.load import LoadedDetector
 from vidfake.inference.video import score_video
 
 
-def track_scores(path: Path | str, detector: LoadedDetector) -> dict[int, TrackScores]:
+def track_scores(path: Path | str, detector: LoadedDetector, *, sandbox: bool = True) -> dict[int, TrackScores]:
     """Frame scores of every track, ordered in time. Raises MediaError for a video that cannot be scored."""
-    result = score_video(path, detector)
+    result = score_video(path, detector, sandbox=sandbox)
     if result.status == "unreadable":
         raise MediaError(str(result.json["error"]))
     scores = {}
