@@ -17,9 +17,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vidfake.errors import CheckpointError, ConfigError, MissingPackageError
+from vidfake.models.checkpoint import save_checkpoint
+from vidfake.models.detector import build_detector
 from vidfake.models.encoders import EFFICIENTNET_LITE0_PACKAGE, MOBILENET_V2_PACKAGE, build_encoder
-from vidfake.models.weights import PackagedWeights, Published, load_weights, read_state_dict
-from vidfake.settings import EncoderSettings
+from vidfake.models.weights import PackagedWeights, Published, load_weights, read_state_dict, trained_before
+from vidfake.settings import EncoderSettings, ModelSettings, RunConfig
 
 CATEGORIES: list[str] = torchvision.models.MobileNet_V2_Weights.IMAGENET1K_V1.meta["categories"]
 
@@ -185,3 +187,27 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
             build("resnet18", str(path))
     with pytest.raises(ConfigError, match="imagenette"):
         build("resnet18", "imagenette")
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_the_encoder_of_a_checkpoint_is_taken(tmp_path: Path, half: bool) -> None:
+    model = ModelSettings(encoder=EncoderSettings(name="mobilenet_v3_small", weights="none", input_size=64))
+    torch.manual_seed(3)
+    detector = build_detector(model, num_frames=4)
+    folder = tmp_path / "a.vidfake"
+    save_checkpoint(
+        folder,
+        detector_state=detector.state_dict(),
+        config=RunConfig(model=model),
+        class_names=("real", "fake"),
+        extra={"training_sources": ["abc"]},
+        half=half,
+    )
+    taken = build("mobilenet_v3_small", str(folder)).backbone.state_dict()
+    for name, tensor in detector.encoder.backbone.state_dict().items():
+        assert taken[name].dtype == tensor.dtype
+        torch.testing.assert_close(taken[name], tensor, rtol=1e-3 if half else 0, atol=1e-6 if half else 0)
+    assert trained_before(str(folder)) == {"training_sources": ["abc"]}
+    assert trained_before("imagenet") == {}
+    with pytest.raises(CheckpointError, match="does not fit this encoder"):
+        build("mobilenet_v3_large", str(folder))

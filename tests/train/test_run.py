@@ -11,6 +11,7 @@ import pytest
 import torch
 from toy_runs import toy_config, write_toy_store
 
+from vidfake.data.provenance import training_facts
 from vidfake.errors import ConfigError, SamplerError
 from vidfake.inference.load import load_detector
 from vidfake.inference.predict import predict
@@ -219,3 +220,33 @@ def test_a_run_with_other_settings_is_not_resumed(finished: tuple[RunConfig, Pat
     config, _ = finished
     with pytest.raises(CheckpointError, match="other settings"):
         train_run(replace(config, seed=1), resume=True)
+
+
+def test_a_run_on_a_trained_encoder_has_seen_what_that_has_seen(
+    finished: tuple[RunConfig, Path], toy_store: Path, tmp_path: Path
+) -> None:
+    earlier = finished[1] / "best.vidfake"
+    config = toy_config(toy_store, tmp_path)
+    encoder = replace(config.model.encoder, weights=str(earlier), frozen=True)
+    config = replace(
+        config,
+        model=replace(config.model, encoder=encoder),
+        data=replace(
+            config.data,
+            cache_features=True,
+            augment=(),
+            train_split="validation",
+            validation_split="none",
+            validation_fraction=0.5,
+        ),
+        optim=replace(config.optim, epochs=1),
+    )
+    later = load_checkpoint(train_run(config).folder / "best.vidfake")
+    first = load_checkpoint(earlier)
+    own = build_data(config)
+    facts = training_facts([*own.training.records.values(), *own.validation.records.values()])
+    assert set(later.extra["training_sources"]) >= set(first.extra["training_sources"])
+    assert set(facts["training_sources"]) <= set(later.extra["training_sources"])
+    assert set(later.extra["training_sources"]) > set(facts["training_sources"])
+    for name, tensor in first.detector.encoder.state_dict().items():
+        assert torch.equal(later.detector.encoder.state_dict()[name], tensor)

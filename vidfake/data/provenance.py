@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from vidfake.data.manifest_rows import identities_of
 from vidfake.types import VideoRecord
 
 
-def training_facts(records: Iterable[VideoRecord]) -> dict[str, Any]:
-    """For a checkpoint: names of the datasets, and hashes of their sources and people (never names)."""
-    known = list(records)
-    return {
-        "training_datasets": sorted({record.dataset for record in known}),
-        "training_sources": sorted({key for record in known for key in _keys(record)}),
-    }
+def training_facts(records: Iterable[VideoRecord], earlier: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """For a checkpoint: names of the datasets, and hashes of their sources and people (never names).
+
+    `earlier` are the facts of the detector whose encoder training began with: what that has seen, this one has too.
+    """
+    known, earlier = list(records), earlier or {}
+    datasets = {record.dataset for record in known}.union(earlier.get("training_datasets") or [])
+    sources = {key for record in known for key in _keys(record)}.union(earlier.get("training_sources") or [])
+    return {"training_datasets": sorted(datasets), "training_sources": sorted(sources)}
 
 
 def shared_with_training(extra: dict[str, Any], records: Sequence[VideoRecord]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Where an encoder's first weights come from: ImageNet (by package or download), a file, or nowhere.
+"""Where an encoder's first weights come from: ImageNet (by package or download), a file, a detector, or nowhere.
 
 Files are located without importing the package that carries them, checked against a pinned SHA-256, and read
 without pickle's power to run code (``weights_only=True``, or safetensors).
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from vidfake.errors import CheckpointError, ConfigError, MissingPackageError
 from vidfake.files import sha256_file
+from vidfake.models.checkpoint_files import find_tensors, read_description
 
 StateDict = dict[str, Tensor]
 
@@ -63,7 +64,8 @@ NO_NETWORK_ADVICE = (
 
 
 def load_weights(backbone: nn.Module, weights: str, *, encoder: str, published: Published | None) -> None:
-    """Fill `backbone` from `weights`: ``imagenet``, ``none`` or the path of a .pth or .safetensors file.
+    """Fill `backbone` from `weights`: ``imagenet``, ``none``, a .pth or .safetensors file, or the folder of a
+    checkpoint, whose encoder is then taken.
 
     Raises:
         ConfigError: ``imagenet`` where none exist for this encoder, or a file that is not there.
@@ -79,12 +81,36 @@ def load_weights(backbone: nn.Module, weights: str, *, encoder: str, published: 
                 f"{published.elsewhere if published else ''}"
             )
         state, origin = _read_published(published, encoder=encoder)
+    elif is_checkpoint(weights):
+        fit(backbone, _encoder_of(Path(weights)), origin=weights)
+        return
     else:
         state, origin = read_state_dict(Path(weights)), weights
     head = published.head if published else ()
     rename = published.rename if published else str
     kept = {rename(name): tensor for name, tensor in state.items() if not name.startswith(head)}
     fit(backbone, kept, origin=origin)
+
+
+def is_checkpoint(weights: str) -> bool:
+    """Whether `encoder.weights` names a detector's checkpoint (``NAME.vidfake``)."""
+    return weights not in ("imagenet", "none") and Path(weights).is_dir()
+
+
+def trained_before(weights: str) -> dict[str, Any]:
+    """What the checkpoint that `encoder.weights` names says of its own training (its `extra`); else nothing."""
+    return dict(read_description(Path(weights)).body["extra"]) if is_checkpoint(weights) else {}
+
+
+def _encoder_of(folder: Path) -> StateDict:
+    """The backbone's tensors in a checkpoint, those of half precision widened."""
+    path, _ = find_tensors(read_description(folder))
+    begin = "detector.encoder.backbone."
+    state = {name: tensor for name, tensor in read_state_dict(path).items() if name.startswith(begin)}
+    return {
+        name.removeprefix(begin): tensor.float() if tensor.dtype == torch.float16 else tensor
+        for name, tensor in state.items()
+    }
 
 
 def _read_published(published: Published, *, encoder: str) -> tuple[StateDict, str]:
@@ -132,8 +158,8 @@ def read_state_dict(path: Path) -> StateDict:
     """
     if not path.is_file():
         raise ConfigError(
-            f'encoder.weights is {str(path)!r}: no such file. It takes "imagenet", "none", or a .pth or '
-            ".safetensors file."
+            f'encoder.weights is {str(path)!r}: no such file. It takes "imagenet", "none", a .pth or '
+            ".safetensors file, or a checkpoint (RUN/best.vidfake), whose encoder is taken."
         )
     try:
         if path.suffix == ".safetensors":

@@ -27,6 +27,7 @@ from vidfake.metrics.levels import score_levels
 from vidfake.metrics.ranking import auc
 from vidfake.models.checkpoint import load_checkpoint, save_checkpoint
 from vidfake.models.detector import Detector, build_detector
+from vidfake.models.weights import trained_before
 from vidfake.scores import ScoreTable
 from vidfake.seeding import seed_everything
 from vidfake.settings import RunConfig
@@ -129,7 +130,8 @@ class _Run:
         self.feeder: Feeder = build_feeder(config, self.data, self.detector, self.loss, here, report)
         self.teacher = build_teacher(config, self.loss, self.detector.embedding_dim, here.device)
         self.provenance = training_facts(
-            [*self.data.training.records.values(), *self.data.validation.records.values()]
+            [*self.data.training.records.values(), *self.data.validation.records.values()],
+            trained_before(config.model.encoder.weights),
         )
         self.fitted: dict[str, Readout] = {}
 
