@@ -1,144 +1,224 @@
-"""A maker of fakes applied to a whole video: the manipulated face is put back where it was taken from."""
+"""A maker of fakes applied to a whole file: the manipulated faces are put back where they were taken from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import cv2
-import numpy as np
-
-from vidfake.errors import MediaError, UsageError
-from vidfake.faces.align import apply, crop_transform, inverse, warp
-from vidfake.faces.extract import extract_clips
+from vidfake.data.decoding import Decoding
+from vidfake.data.made import make_visible
+from vidfake.data.render_faces import MAX_FACES, OnFrame, crop_side, read_faces
+from vidfake.data.render_files import Manipulated, write_files
+from vidfake.errors import MakerError, MediaError, UsageError
+from vidfake.faces.extract import ExtractionResult, pixel_aspect_of
 from vidfake.seeding import generator
 from vidfake.settings import ExtractSettings
-from vidfake.synth import MadeClip, Maker, MakerClip
-from vidfake.types import ByteArray, FloatArray, Region, Track
-from vidfake.video.reader import open_video
-from vidfake.video.writer import write_video
+from vidfake.synth.base import MAKERS, AnyMaker, MadeClip, MakerClip
+from vidfake.synth.compose import apply_maker, build_maker, maker_facts
+from vidfake.types import Track
 
-MAX_FACES = 1500  # aligned faces held at once: 300 MB at 256 pixels
+WhichTracks = Literal["all", "longest"] | tuple[int, ...]
+Report = Callable[[str, int, int | None], None]
+
+
+@dataclass(frozen=True)
+class TrackFake:
+    """One manipulated track: `num_frames` faces from `start_seconds` to `end_seconds`, and what the maker drew."""
+
+    track_id: int
+    shot_index: int
+    start_seconds: float
+    end_seconds: float
+    num_frames: int
+    parameters: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class RenderedFake:
-    """What was written: the maker's own parameters for the manipulated track, and how many frames it touched."""
+    """What was written: `num_frames` pictures; the tracks, and by `track_id` why others that were asked for are
+    left as they were; `crop_size` of the faces that the maker got; `warnings` about the file."""
 
-    path: Path
-    track_id: int
     num_frames: int
-    num_manipulated: int
-    parameters: dict[str, Any]
+    tracks: list[TrackFake]
+    skipped: dict[int, str]
+    crop_size: int
+    warnings: list[str]
+
+
+class Donor:
+    """Somebody else's face for makers that need one: the longest track of a file, found once for all fakes.
+
+    Raises MediaError for a file that cannot be read or shows no face.
+    """
+
+    def __init__(self, path: Path | str, settings: ExtractSettings, decoding: Decoding) -> None:
+        self.path = path
+        self._settings, self._decoding = settings, decoding
+        self._track = _longest(_find(path, settings, decoding).tracks)
+        self._clips: dict[int, MakerClip] = {}
+
+    def clip(self, side: int) -> MakerClip:
+        """Its faces at `side` pixels; as many as are held at once, from the first on."""
+        if side not in self._clips:
+            track = _beginning(self._track, MAX_FACES * 256**2 // side**2)
+            self._clips = {side: read_faces(self.path, [track], side, self._settings, self._decoding)[0]}
+        return self._clips[side]
 
 
 def render_fake(
     path: Path | str,
     out: Path | str,
-    maker: Maker,
+    maker: str,
     *,
     seed: int,
     settings: ExtractSettings,
-    region: Region | None = None,
-    crf: int = 18,
+    options: Mapping[str, Any] | None = None,
+    tracks: WhichTracks = "longest",
+    donor: Donor | None = None,
+    mask: Path | str | None = None,
+    real: Path | str | None = None,
+    decoding: Decoding | None = None,
+    crf: float = 18,
+    report: Report | None = None,
 ) -> RenderedFake:
-    """Write a copy of `path` to `out` (H.264) in which the longest track's face is manipulated.
+    """Write a copy of a video (or photograph) in which faces are manipulated; without its sound.
 
-    Outside the manipulation's mask every frame is as decoded; the whole is encoded once more, so compare it with a
-    real video that was encoded as often and alike (`render_copy`). Raises MediaError for a video without a face,
-    UsageError for one longer than MAX_FACES frames of a face.
+    Frames keep their times. Outside of the manipulation's mask every frame is as decoded, and the whole is encoded
+    once more: compare it with a `real` that was encoded as often and alike. An odd row or column is cut off.
+
+    Args:
+        path: a video, or a photograph, which is a clip of one frame.
+        out: file to write: H.264 of quality `crf` for a video, .png for a photograph; so `mask` and `real`.
+        maker: name of a maker, or of several composed by ``+`` (`synth.compose`).
+        seed: of what the maker draws; a track's fake depends on it and on its `track_id` alone.
+        options: of the maker.
+        tracks: all of them, the longest (in frames), or those of these ids.
+        donor: the face that is lent, for makers that need one.
+        mask: if given, the file for the mask: white where a pixel is wholly the maker's, black where untouched.
+        real: if given, the file for a copy that is not manipulated.
+        decoding: default: in a confined child.
+
+    Raises MediaError for a file that cannot be read or shows no face, MakerError where no track could be
+    manipulated, UsageError for more faces than are held at once, a track that is not there and a donor that is
+    missing, ConfigError and UnknownNameError for the maker. What is written appears whole or not at all.
     """
-    # as dense outside of clip windows as within: every frame of the track is manipulated
-    dense = replace(settings, scan_interval_seconds=settings.detect_interval_seconds)
-    found = extract_clips(path, dense, region=region)
+    decoding = decoding or Decoding()
+    build, facts = build_maker(maker, **(options or {})), maker_facts(maker)
+    if facts.needs_donor and donor is None:
+        raise UsageError(
+            f"maker '{maker}' puts another person's face on, and no donor is given. Name a file of one."
+        )
+    found = _find(path, settings, decoding)
+    chosen, skipped = _long_enough(path, _chosen(path, found.tracks, tracks), maker, facts.min_frames)
+    side = crop_side(path, chosen, found.info, settings)
+    total = found.num_frames_decoded
+    clips = read_faces(path, chosen, side, settings, decoding, _counter(report, "reading faces", total))
+    lent = donor.clip(side) if donor is not None and facts.needs_donor else None
+    kept: list[Manipulated] = []
+    for track in chosen:
+        clip = clips.pop(0)  # not held any longer than needed
+        try:
+            kept.append(Manipulated(track, _make(build, clip, lent, maker, seed, track.track_id, path)))
+        except (MakerError, UsageError) as error:
+            skipped[track.track_id] = str(error)
+    if not kept:
+        raise MakerError(f"{path}: no face was manipulated. {' '.join(dict.fromkeys(skipped.values()))}")
+    files = {name: file for name, file in (("fake", out), ("mask", mask), ("real", real)) if file is not None}
+    writing = _counter(report, "writing", total)
+    count = write_files(path, files, kept, side, settings, decoding, crf=crf, on_frame=writing)
+    return RenderedFake(count, [_told(one) for one in kept], skipped, side, _warnings(found))
+
+
+def render_copy(path: Path | str, out: Path | str, *, decoding: Decoding | None = None, crf: float = 18) -> int:
+    """Write `path` to `out` through the same encoder as `render_fake`, manipulating nothing. Returns the frames."""
+    return write_files(path, {"real": out}, [], 0, ExtractSettings(), decoding or Decoding(), crf=crf)
+
+
+def _find(path: Path | str, settings: ExtractSettings, decoding: Decoding) -> ExtractionResult:
+    # as dense outside of clip windows as within: every frame of a track is manipulated
+    found = decoding.tracks(path, replace(settings, scan_interval_seconds=settings.detect_interval_seconds))
     if not found.tracks:
         raise MediaError(f"{path}: no face was found, so there is nothing to manipulate. Choose another video.")
-    track = max(found.tracks, key=lambda t: len(t.frame_indices))
-    if len(track.frame_indices) > MAX_FACES:
-        raise UsageError(
-            f"{path}: the face is seen in {len(track.frame_indices)} frames; at most {MAX_FACES} are held at once. "
-            "Cut the video into shorter pieces."
+    return found
+
+
+def _longest(tracks: Sequence[Track]) -> Track:
+    return max(tracks, key=lambda track: len(track.frame_indices))
+
+
+def _chosen(path: Path | str, tracks: Sequence[Track], which: WhichTracks) -> list[Track]:
+    if which == "all":
+        return list(tracks)
+    if which == "longest":
+        return [_longest(tracks)]
+    by_id = {track.track_id: track for track in tracks}
+    missing = [number for number in which if number not in by_id]
+    if missing:
+        known = ", ".join(f"{t.track_id} ({t.pts_seconds[0]:.2f}-{t.pts_seconds[-1]:.2f} s)" for t in tracks)
+        raise UsageError(f"{path}: there is no track {missing[0]}. Tracks there: {known}.")
+    return [by_id[number] for number in dict.fromkeys(which)]
+
+
+def _long_enough(
+    path: Path | str, tracks: list[Track], maker: str, least: int
+) -> tuple[list[Track], dict[int, str]]:
+    """The tracks that the maker has enough frames of, and why the others are left out."""
+    skipped = {
+        track.track_id: f"maker '{maker}' needs {least} frames, and track {track.track_id} has "
+        f"{len(track.frame_indices)}."
+        for track in tracks
+        if len(track.frame_indices) < least
+    }
+    if len(skipped) == len(tracks):
+        single = ", ".join(row.name for row in MAKERS if int(row.details.get("min_frames", 1)) == 1)
+        raise MakerError(
+            f"{path}: {' '.join(skipped.values())} Makers that take one frame, as of a photograph: {single}."
         )
-    made = maker(_aligned(path, track, settings), generator(seed, "render"))
-    count = _write(path, out, track, made, settings, crf)
-    return RenderedFake(Path(out), track.track_id, count, len(track.frame_indices), made.parameters)
+    return [track for track in tracks if track.track_id not in skipped], skipped
 
 
-def render_copy(path: Path | str, out: Path | str, *, crf: int = 18) -> int:
-    """Write `path` to `out` through the same encoder as `render_fake`, manipulating nothing. Returns the frames."""
-    count = 0
-    with open_video(path) as reader:
+def _make(
+    build: AnyMaker,
+    clip: MakerClip,
+    lent: MakerClip | None,
+    maker: str,
+    seed: int,
+    track_id: int,
+    path: Path | str,
+) -> MadeClip:
+    def draw(attempt: int) -> MadeClip:
+        return apply_maker(build, clip, lent, generator(seed, "render", track_id, attempt))
 
-        def frames() -> Iterator[tuple[float, ByteArray]]:
-            nonlocal count
-            for frame in reader.frames():
-                count += 1
-                yield frame.pts_seconds, frame.rgb()
-
-        _encode(out, frames(), crf)
-    return count
-
-
-def _aligned(path: Path | str, track: Track, settings: ExtractSettings) -> MakerClip:
-    """Every aligned face of the track, with its landmarks in the crop."""
-    rows = {int(index): i for i, index in enumerate(track.frame_indices)}
-    size, margin = settings.crop_size, settings.margin
-    faces = np.empty((len(rows), size, size, 3), np.uint8)
-    landmarks = np.empty((len(rows), 5, 2))
-    with open_video(path) as reader:
-        for frame in reader.frames():
-            row = rows.get(frame.index)
-            if row is not None:
-                aspect = reader.info.pixel_aspect_ratio
-                matrix = crop_transform(track.landmarks[row], crop_size=size, margin=margin, pixel_aspect=aspect)
-                faces[row] = warp(frame.rgb(), matrix, crop_size=size)
-                landmarks[row] = apply(matrix, track.landmarks[row])
-    return MakerClip(faces, landmarks)
+    return make_visible(draw, clip, maker=maker, where=f"{path} track {track_id}")
 
 
-def _write(
-    path: Path | str, out: Path | str, track: Track, made: MadeClip, settings: ExtractSettings, crf: int
-) -> int:
-    rows = {int(index): i for i, index in enumerate(track.frame_indices)}
-    count = 0
-    with open_video(path) as reader:
-
-        def frames() -> Iterator[tuple[float, ByteArray]]:
-            nonlocal count
-            for frame in reader.frames():
-                count += 1
-                picture, row = frame.rgb(), rows.get(frame.index)
-                if row is not None:
-                    matrix = crop_transform(
-                        track.landmarks[row],
-                        crop_size=settings.crop_size,
-                        margin=settings.margin,
-                        pixel_aspect=reader.info.pixel_aspect_ratio,
-                    )
-                    picture = paste(picture, made.faces[row], made.mask[row], matrix)
-                yield frame.pts_seconds, picture
-
-        _encode(out, frames(), crf)
-    return count
+def _beginning(track: Track, most: int) -> Track:
+    """A track's first `most` frames."""
+    arrays = ("frame_indices", "pts_seconds", "boxes", "landmarks", "confidences", "detected")
+    return replace(track, **{name: getattr(track, name)[:most] for name in arrays})
 
 
-def paste(picture: ByteArray, face: ByteArray, mask: FloatArray, matrix: FloatArray) -> ByteArray:
-    """`picture` (H, W, 3) with the crop `face` (S, S, 3) put back where `mask` (S, S) is above 0.
-
-    `matrix` (2, 3) maps the frame to the crop, in coordinates whose pixel centres lie at i + 0.5.
-    """
-    back = inverse(matrix)
-    back[:, 2] += back[:, :2].sum(axis=1) * 0.5 - 0.5
-    height, width = picture.shape[:2]
-    # a pixel half manipulated in the crop is fully taken from it: `face` already holds the blend
-    opacity = cv2.warpAffine(np.minimum(1.0, 4 * mask).astype(np.float32), back, (width, height))
-    warped = cv2.warpAffine(face, back, (width, height), borderMode=cv2.BORDER_REFLECT_101).astype(np.float32)
-    weight = opacity[..., None]
-    blended = weight * warped + (1 - weight) * picture
-    return np.where(weight > 0, np.clip(np.round(blended), 0, 255), picture).astype(np.uint8)
+def _told(one: Manipulated) -> TrackFake:
+    track = one.track
+    return TrackFake(
+        track_id=track.track_id,
+        shot_index=track.shot_index,
+        start_seconds=float(track.pts_seconds[0]),
+        end_seconds=float(track.pts_seconds[-1]),
+        num_frames=len(track.frame_indices),
+        parameters=one.made.parameters,
+    )
 
 
-def _encode(out: Path | str, frames: Iterator[tuple[float, ByteArray]], crf: int) -> None:
-    write_video(out, frames, codec="libx264", crf=crf)
+def _warnings(found: ExtractionResult) -> list[str]:
+    aspect = pixel_aspect_of(found.info)
+    square = (
+        [f"the copy's pixels are square, those of the source {aspect:.4g} times as wide"] if aspect != 1 else []
+    )
+    return [*found.warnings, *square]
+
+
+def _counter(report: Report | None, stage: str, total: int) -> OnFrame | None:
+    return None if report is None else lambda done: report(stage, done, total)

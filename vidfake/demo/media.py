@@ -12,11 +12,10 @@ import numpy as np
 from vidfake.data.manifest import records_from_paths, write_manifest
 from vidfake.data.render import render_copy, render_fake
 from vidfake.demo.animate import animate
-from vidfake.errors import MediaError, MissingPackageError, UsageError
+from vidfake.errors import MakerError, MediaError, MissingPackageError, UsageError
 from vidfake.faces.detect import build_detector
 from vidfake.files import sha256_file
 from vidfake.settings import ExtractSettings
-from vidfake.synth.compose import build_plain_maker
 from vidfake.types import FAKE, REAL, ByteArray, VideoRecord
 from vidfake.video.writer import write_video
 
@@ -82,10 +81,10 @@ def make_media(folder: Path, recordings: Sequence[Path], *, maker: str, report: 
         real, fake = folder / "videos" / f"{source}_real.mp4", folder / "videos" / f"{source}_fake.mp4"
         try:
             if not fake.exists():
-                render_fake(path, fake, build_plain_maker(maker), seed=index, settings=settings)
+                render_fake(path, fake, maker, seed=index, settings=settings)
             if not real.exists():
                 render_copy(path, real)
-        except (MediaError, UsageError) as error:
+        except (MakerError, MediaError, UsageError) as error:
             skipped.append(str(error))
             continue
         for video, label, name in ((real, REAL, "none"), (fake, FAKE, maker)):

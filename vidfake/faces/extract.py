@@ -93,7 +93,7 @@ def extract_clips(
             windows,
             settings,
             bounds=region or whole,
-            pixel_aspect=_pixel_aspect(reader.info),
+            pixel_aspect=pixel_aspect_of(reader.info),
             stopwatch=stopwatch,
             on_clip=on_clip,
         )
@@ -226,7 +226,7 @@ class _Pass:
         return faces[: self._settings.max_faces]
 
 
-def _pixel_aspect(info: VideoInfo) -> float:
+def pixel_aspect_of(info: VideoInfo) -> float:
     """Width over height of an upright pixel; 1 where the file's claim is no credible one."""
     aspect = 1.0 / info.pixel_aspect_ratio if info.rotation_degrees % 180 else info.pixel_aspect_ratio
     return aspect if 0.5 <= aspect <= 2.0 else 1.0
