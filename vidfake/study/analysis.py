@@ -11,6 +11,7 @@ from vidfake.errors import UndefinedMetricError
 from vidfake.metrics.comparison import Ranking
 from vidfake.settings import ScoreSettings
 from vidfake.study.analysis_bootstrap import AucSamples, auc_samples, resamples_for
+from vidfake.study.analysis_classes import ClassTest, class_test
 from vidfake.study.analysis_effects import Effect, Family, family, paired_effect
 from vidfake.study.analysis_ranks import RankRange, independent_blocks, rank_ranges, ranking
 from vidfake.study.analysis_runs import (
@@ -39,8 +40,9 @@ class TaskAnalysis:
     """One task. `family` is the declared one; everything else is exploratory: intervals, no claims.
 
     `figures[test][arm][name]`, `readouts[arm][name]` (video AUC, primary test) and `attribution[test][arm][name]`
-    are means over seeds. `others[test]`, `by_readout[readout]` and `levels` (video minus frames averaged, of the
-    same arm) hold paired effects. `blocks` are tests grouped by shared sources.
+    are means over seeds; `classes[test]` has the intervals of the latter, where runs kept class scores.
+    `others[test]`, `by_readout[readout]` and `levels` (video minus frames averaged, of the same arm) hold paired
+    effects. `blocks` are tests grouped by shared sources.
     """
 
     task: str
@@ -52,6 +54,7 @@ class TaskAnalysis:
     figures: dict[str, dict[str, dict[str, Mean | None]]]
     readouts: dict[str, dict[str, Mean | None]]
     attribution: dict[str, dict[str, dict[str, Mean | None]]]
+    classes: dict[str, ClassTest]
     objectives: dict[str, Mean | None]
     others: dict[str, list[Effect]]
     by_readout: dict[str, list[Effect]]
@@ -61,6 +64,14 @@ class TaskAnalysis:
     costs: list[Cost]
     maps: list[HeatMap]
     blocks: list[list[str]]
+
+    @property
+    def class_test(self) -> str:
+        """The test that macro-F1 is quoted of: the primary one, or the first that has classes of training; "" where
+        none has."""
+        primary = self.family.test if self.family else ""
+        having = [t for t, rows in self.attribution.items() if any(row["macro_f1"] for row in rows.values())]
+        return primary if primary in having else next(iter(having), "")
 
     def effect(self, arm: str) -> Effect | None:
         """The effect of an arm in the family."""
@@ -193,6 +204,7 @@ def _task(
         }
         if task == "manipulation"
         else {},
+        classes=_classes(runs, task, controls, count, report) if task == "manipulation" else {},
         objectives={a.arm: runs.mean(task, a.arm, lambda r: r.objective) for a in arms},
         others=others,
         by_readout=by_readout,
@@ -207,6 +219,23 @@ def _task(
 
 def _attribution(runs: StudyRuns, task: str, arm: str, test: str, name: str) -> Mean | None:
     return runs.mean(task, arm, lambda r: r.attribution.get(test, {}).get(name))
+
+
+def _classes(
+    runs: StudyRuns, task: str, controls: dict[str, str], num_resamples: int, report: Report
+) -> dict[str, ClassTest]:
+    """By test; nothing where no run kept class scores."""
+    records = {a.arm: runs.finished(task, a.arm) for a in runs.arms(task)}
+    study, found = runs.state.study, {}
+    for test in runs.tests:
+        of_test = class_test(
+            runs.folder, records, task, test, controls,
+            seeds=study.seeds, num_resamples=num_resamples, alpha=study.alpha,
+        )  # fmt: skip
+        if of_test is not None:
+            found[test] = of_test
+        report(f"{task}: classes of '{test}'", 1, 1)
+    return found
 
 
 def _readouts(runs: StudyRuns, task: str, test: str) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from scipy.special import stdtrit
@@ -19,11 +19,43 @@ from vidfake.errors import UndefinedMetricError
 from vidfake.metrics.bootstrap import Interval, interval, over_seeds, p_value
 from vidfake.metrics.delong import delong_test
 from vidfake.metrics.multiplicity import holm
-from vidfake.metrics.segments import Float64Array, IntArray
+from vidfake.metrics.segments import Float64Array
 from vidfake.study.analysis_bootstrap import AucSamples
 
 Verdict = Literal["better", "worse", "different but within the margin", "equivalent", "undecided", "no claim"]
 POWER = 0.8
+
+
+class Runs(Protocol):
+    """Which runs a figure is of: arms under seeds, on the same videos."""
+
+    @property
+    def test(self) -> str: ...
+    @property
+    def readout(self) -> str: ...
+    @property
+    def arms(self) -> tuple[str, ...]: ...
+    @property
+    def seeds(self) -> tuple[int, ...]: ...
+    @property
+    def video_ids(self) -> tuple[str, ...]: ...
+    @property
+    def present(self) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]: ...
+
+
+class Samples(Protocol):
+    """A figure of every run: `points` (A, S), and `samples` (A, S, R) on the same R resamples of sources."""
+
+    @property
+    def of(self) -> Runs: ...
+    @property
+    def points(self) -> Float64Array: ...
+    @property
+    def samples(self) -> Float64Array: ...
+    @property
+    def num_clusters(self) -> int: ...
+    @property
+    def num_videos(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -125,12 +157,13 @@ def comparisons_carried(seeds: int, alpha: float) -> int:
 
 
 def paired_effect(
-    task: str, samples: AucSamples, arm: str, control: str, *, alpha: float, other: AucSamples | None = None
+    task: str, samples: Samples, arm: str, control: str, *, alpha: float, other: Samples | None = None
 ) -> Effect:
     """`arm` in `samples` minus `control` in `other` (by default the same), over the seeds that both have.
 
-    Without two such seeds, or without resamples, there is no interval, and `reason` says why. `other` must hold the
-    same videos and resamples. Raises UndefinedMetricError without a common seed.
+    `samples` are of AUC or of any other figure. Without two such seeds, or without resamples, there is no interval,
+    and `reason` says why. `other` must hold the same videos and resamples. Raises UndefinedMetricError without a
+    common seed.
     """
     theirs = samples if other is None else other
     if samples.of.video_ids != theirs.of.video_ids or samples.of.seeds != theirs.of.seeds:
@@ -157,7 +190,7 @@ def paired_effect(
         control_value=float(controls.mean()),
         difference=float(gaps.mean()),
         wins=int((gaps > 0).sum()),
-        delong_p=_delong(samples.of.scores[a, both], theirs.of.scores[c, both], samples.of.labels),
+        delong_p=_delong(samples, theirs, a, c, both),
     )
     if number < 2:
         return replace(effect, reason="one seed says nothing about training again; no interval")
@@ -182,9 +215,15 @@ def _spread(gaps: Float64Array, samples: Float64Array, effect: Effect, alpha: fl
     }
 
 
-def _delong(ours: Float64Array, theirs: Float64Array, labels: IntArray) -> float | None:
+def _delong(
+    samples: Samples, theirs: Samples, a: int, c: int, both: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+) -> float | None:
+    """Median over seeds; None for a figure that is no AUC."""
+    if not (isinstance(samples, AucSamples) and isinstance(theirs, AucSamples)):
+        return None
+    pairs = zip(samples.of.scores[a, both], theirs.of.scores[c, both], strict=True)
     try:
-        return float(np.median([delong_test(a, b, labels).p_value for a, b in zip(ours, theirs, strict=True)]))
+        return float(np.median([delong_test(x, y, samples.of.labels).p_value for x, y in pairs]))
     except UndefinedMetricError:
         return None
 

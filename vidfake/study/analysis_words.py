@@ -8,6 +8,7 @@ import numpy as np
 
 from vidfake.report.numbers import decimal, percent
 from vidfake.study.analysis import StudyAnalysis, TaskAnalysis
+from vidfake.study.analysis_classes import MACRO
 from vidfake.study.analysis_effects import Effect, Family, comparisons_carried
 from vidfake.study.analysis_runs import Mean
 from vidfake.study.analysis_search import rank_correlation, ranking_stability, trends
@@ -20,7 +21,7 @@ def conclusions(analysis: StudyAnalysis, task: TaskAnalysis) -> list[str]:
     if task.family is None:
         return [f"Nothing can be compared: {task.undefined}"]
     found = [*_family(task.family), *_chance(task.family), *_search(task), *_levels(task), *_readouts(task)]
-    found += _margins(analysis, task)
+    found += [*_classes(task), *_margins(analysis, task)]
     return found
 
 
@@ -168,6 +169,25 @@ def _readouts(task: TaskAnalysis) -> list[str]:
     return found
 
 
+def _classes(task: TaskAnalysis) -> list[str]:
+    test = task.class_test
+    values = [m.value for row in task.attribution.get(test, {}).values() if (m := row[MACRO])]
+    if not values:
+        return []
+    found = f"On '{test}' macro-F1 spans {decimal(min(values))} to {decimal(max(values))} over the losses"
+    rows = task.classes[test].figures.values() if test in task.classes else ()
+    effects = [row[MACRO].effect for row in rows if MACRO in row]
+    known = [e for e in effects if e is not None and e.interval is not None]
+    if not known:
+        return [f"{found}."]
+    above = sum(e.interval.low > 0 for e in known if e.interval)
+    below = sum(e.interval.high < 0 for e in known if e.interval)
+    return [
+        f"{found}; the interval of the difference from the control leaves out 0 for {above} of {len(known)} losses "
+        f"above it and {below} below (exploratory: some do by chance)."
+    ]
+
+
 def _both(rows: Iterable[tuple[Mean | None, Mean | None]]) -> list[tuple[float, float]]:
     """The values of those that have both."""
     return [(a.value, b.value) for a, b in rows if a is not None and b is not None]
@@ -209,16 +229,28 @@ def limits(analysis: StudyAnalysis) -> list[str]:
         if task.family and task.family.effects and any(len(b) > 1 for b in task.blocks):
             shared = "; ".join(" and ".join(b) for b in task.blocks if len(b) > 1)
             found.append(f"Tests that share people are no separate evidence ({task.task}: {shared}).")
-        if task.attribution:
-            found.append(
-                "Macro-F1 has deviations over seeds only: class scores per video are not kept, so that nothing is "
-                "said of other test people."
-            )
+        found += _without_classes(analysis, task)
     found.append(
         f"All statements hold for these data, this network and {study.trials} trials per loss. Figures outside the "
         "declared family are exploratory and carry no claims."
     )
     return list(dict.fromkeys(found))
+
+
+def _without_classes(analysis: StudyAnalysis, task: TaskAnalysis) -> list[str]:
+    """Whether macro-F1 has no interval, and why."""
+    test = task.class_test
+    if not test:
+        return []
+    runs = [r for a in task.attribution[test] for r in analysis.runs.finished(task.task, a)]
+    without = sum(test not in r.classes for r in runs)
+    if without:
+        return [
+            f"Macro-F1 of {without} of {len(runs)} final runs has deviations over seeds only: they kept no class "
+            "scores per video (results of format 1), so that nothing is said of other test people."
+        ]
+    undefined = task.classes[test].undefined if test in task.classes else ""
+    return [f"Macro-F1 has deviations over seeds only: {undefined}"] if undefined else []
 
 
 def headline(task: TaskAnalysis) -> str:

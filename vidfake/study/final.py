@@ -65,17 +65,20 @@ def _run(bench: Bench, plan: FinalPlan, job: FinalJob, record: RunRecord) -> Run
         made, reader = validated(bench, arm, config, record, detector, loss, pairs=True)
         tests: dict[str, dict[str, Figures]] = {}
         names: dict[str, dict[str, str]] = {}
-        attributed = dict(made.attribution)
+        attributed, classes = dict(made.attribution), dict[str, str]()
         for test, clips in _tests(bench, plan).items():
             outputs = outputs_of(detector, clips.batches())
             tables = reader.tables(rounded(outputs), clips.template, arm.name)
             tests[test] = reader.figures(tables)
             names[test] = {readout: _write(bench, record, test, readout, t) for readout, t in tables.items()}
             if arm.task == "manipulation":
-                attributed[test] = reader.attribution(outputs, clips.class_names)
+                called = reader.classes(outputs, clips.class_names, clips.template)
+                attributed[test] = called.figures()
+                classes[test] = f"{record.seed:03d}.{test}.classes.npz"
+                called.write(bench.results.run_folder(record.task, record.arm, "final") / classes[test])
         if job.first:
             _keep_embeddings(bench, record, detector)
-        return replace(made, tests=tests, tables=names, attribution=attributed)
+        return replace(made, tests=tests, tables=names, attribution=attributed, classes=classes)
 
     return fitted_record(bench, arm, config, evaluate, record.key)
 

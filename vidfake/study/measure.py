@@ -12,14 +12,12 @@ import torch
 from torch import Tensor
 
 from vidfake.data.batch import ClipBatch
-from vidfake.errors import UndefinedMetricError
 from vidfake.inference.scorer import forward
 from vidfake.losses import EmbeddingLoss
 from vidfake.losses.angular import unit_rows
 from vidfake.losses.combine import CombinedLoss
 from vidfake.losses.heads import HeadLoss
 from vidfake.losses.readout import READOUTS, Readout, build_readout, default_readout
-from vidfake.metrics.attribution import attribution
 from vidfake.metrics.calibration import Calibration
 from vidfake.metrics.levels import level_rows, score_levels
 from vidfake.metrics.ranking import auc, eer, tpr_at_fpr
@@ -29,6 +27,7 @@ from vidfake.metrics.threshold import at_threshold
 from vidfake.models.detector import Detector
 from vidfake.scores import ScoreTable
 from vidfake.settings import ScoreSettings
+from vidfake.study.classes import HEAD, PROTOTYPE, ClassScores
 from vidfake.study.results import Figures
 from vidfake.study.sets import Template
 from vidfake.train.selection import fit_calibration_of, fit_threshold
@@ -126,34 +125,18 @@ class Reader:
             figures["brier"] = figure(brier, p, y).value
         return figures
 
-    def attribution(self, outputs: Outputs, class_names: tuple[str, ...]) -> Figures:
-        """Which manipulation: over videos (mean of a video's clips) of the classes of training, read out by the
-        head's own logits where there is a head, and by nearest prototype."""
+    def classes(self, outputs: Outputs, class_names: tuple[str, ...], template: Template) -> ClassScores:
+        """Which manipulation: scores of videos (mean of a video's clips) for the classes of training, by the head's
+        own logits where there is a head, and by nearest prototype."""
         prototypes = self.readouts["prototype"].state()["prototypes"]  # of every class of training, in order
-        scores = {"prototype_": unit_rows(outputs.embeddings) @ prototypes.T}
+        scores = {PROTOTYPE: (unit_rows(outputs.embeddings) @ prototypes.T).numpy()}
         head = _head(self.loss)
         if head is not None:
             with torch.no_grad():
-                scores[""] = head.logits(outputs.embeddings).float()
-        known = len(prototypes)
-        _, video = np.unique(np.array(outputs.video_ids), return_inverse=True)
-        labels = np.zeros(int(video.max()) + 1, np.int64)
-        labels[video] = outputs.class_labels.numpy()
-        seen = labels < known
-        figures: Figures = {}
-        for prefix, values in scores.items():
-            sums = np.zeros((len(labels), known))
-            np.add.at(sums, video, values.numpy().astype(np.float64))
-            means = sums / np.bincount(video)[:, None]
-            try:
-                found = attribution(means[seen], labels[seen], class_names[:known])
-            except UndefinedMetricError:  # videos of fewer than two classes of training: dashes
-                found = None
-            for name in ("accuracy", "macro_f1", "macro_recall"):
-                figures[prefix + name] = None if found is None else float(getattr(found, name))
-        if head is None:
-            figures |= {name: figures[f"prototype_{name}"] for name in ("accuracy", "macro_f1", "macro_recall")}
-        return figures
+                scores[HEAD] = head.logits(outputs.embeddings).float().numpy()
+        return ClassScores.of_clips(
+            scores, outputs.video_ids, outputs.class_labels.numpy(), class_names, template.table
+        )
 
 
 def _head(loss: EmbeddingLoss) -> HeadLoss | None:

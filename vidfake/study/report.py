@@ -1,4 +1,4 @@
-"""Writes a study's report: ``report.html``, ``report.md``, ``table.tex`` and ``table.csv``."""
+"""Writes a study's report: ``report.html``, ``report.md``, ``table.tex``, ``table.csv`` and ``classes.csv``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vidfake.files import write_text
 from vidfake.study.analysis import Report, analyse
+from vidfake.study.report_classes import classes_csv
 from vidfake.study.report_html import render
 from vidfake.study.report_rows import rows_of
 from vidfake.study.report_text import report_md, table_csv, table_tex
@@ -17,8 +18,8 @@ def build_study_report(
 ) -> Path:
     """Write the report beside the study, or into `out`, and return the path of ``report.html``.
 
-    Equal results give equal bytes, the costs apart. Raises StoreError for a folder that holds no study, and
-    StorageError when a file cannot be written.
+    ``classes.csv`` only where final runs kept class scores. Equal results give equal bytes, the costs apart. Raises
+    StoreError for a folder that holds no study, and StorageError when a file cannot be written.
     """
     analysis = analyse(folder, num_resamples=num_resamples, report=report)
     rows = rows_of(analysis)
@@ -29,6 +30,8 @@ def build_study_report(
         "report.md": report_md(analysis, rows),
         "report.html": render(analysis, rows),
     }
+    if classes := classes_csv(analysis):
+        pages["classes.csv"] = classes
     for name, text in pages.items():
         write_text(target / name, text)
     return target / "report.html"

@@ -10,6 +10,7 @@ from vidfake.study.analysis import StudyAnalysis, TaskAnalysis
 from vidfake.study.analysis_words import conclusions, headline, limits
 from vidfake.study.report_cells import HEADER, text_cells
 from vidfake.study.report_charts import effects_chart
+from vidfake.study.report_classes import class_parts
 from vidfake.study.report_parts import Part, Table, drawn
 from vidfake.study.report_rows import Row
 
@@ -58,7 +59,7 @@ def _parts(analysis: StudyAnalysis, task: TaskAnalysis, rows: Sequence[Row]) -> 
         report_tests.levels(task, arms),
         report_tests.readouts(task, arms),
         *report_tests.ranks(task),
-        *report_tests.attribution(task, arms),
+        *class_parts(task, arms),
         report_runs.search(task, families),
         report_runs.budget(task),
         report_runs.without_runs(analysis, task),

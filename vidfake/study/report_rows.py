@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from vidfake.metrics.bootstrap import Interval
 from vidfake.study.analysis import StudyAnalysis, TaskAnalysis
+from vidfake.study.analysis_classes import MACRO
 from vidfake.study.analysis_effects import Effect
 from vidfake.study.analysis_runs import Mean
 
@@ -48,6 +49,12 @@ COLUMNS = (
     "brier",
     "coverage",
     "macro_f1",
+    "macro_f1_test",
+    "macro_f1_low",
+    "macro_f1_high",
+    "macro_f1_difference",
+    "macro_f1_difference_low",
+    "macro_f1_difference_high",
     "trials",
     "failed_trials",
     "failed_seeds",
@@ -119,7 +126,7 @@ def _row(analysis: StudyAnalysis, task: TaskAnalysis, arm: str) -> Row:
     values["tpr_at_fpr_5"] = _value(figures.get("video_tpr_at_fpr_5"))
     for readout in ("prototype", "probe", "knn"):
         values[f"{readout}_auc"] = _value(task.readouts.get(arm, {}).get(readout))
-    values["macro_f1"] = _value(task.attribution.get(test, {}).get(arm, {}).get("macro_f1"))
+    values |= _macro(task, arm)
     values |= {"trials": budget.trials, "failed_trials": budget.failed_trials, "failed_seeds": budget.failed_seeds}
     values |= {"seeds": budget.seeds - budget.failed_seeds, "chosen": chosen(budget.chosen, budget.at_bound)}
     values["at_bound"] = ", ".join(f"{n} {end}" for n, end in budget.at_bound.items())
@@ -137,6 +144,22 @@ def _row(analysis: StudyAnalysis, task: TaskAnalysis, arm: str) -> Row:
     elif auc:
         values["verdict"] = "control"
     return Row(values)
+
+
+def _macro(task: TaskAnalysis, arm: str) -> dict[str, object]:
+    """Macro-F1 on the test it is quoted of, with intervals where class scores were kept."""
+    test = task.class_test
+    if not test:
+        return {}
+    values: dict[str, object] = {"macro_f1": _value(task.attribution[test][arm][MACRO]), "macro_f1_test": test}
+    found = task.classes[test].figures.get(arm, {}).get(MACRO) if test in task.classes else None
+    if found is not None:
+        values["macro_f1_low"], values["macro_f1_high"] = _ends(found.interval)
+        if found.effect is not None:
+            low, high = _ends(found.effect.interval)
+            values |= {"macro_f1_difference": found.effect.difference}
+            values |= {"macro_f1_difference_low": low, "macro_f1_difference_high": high}
+    return values
 
 
 def _effect(e: Effect) -> dict[str, object]:

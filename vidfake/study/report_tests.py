@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from vidfake.metrics.comparison import Ranking
 from vidfake.report.charts import critical_difference
 from vidfake.report.numbers import BLANK, decimal, p_text, percent
-from vidfake.study.analysis import ATTRIBUTION, TaskAnalysis
+from vidfake.study.analysis import TaskAnalysis
 from vidfake.study.report_cells import effect_text, mean_text
 from vidfake.study.report_charts import heat_chart, rank_chart
 from vidfake.study.report_parts import Part, Table, drawn
@@ -141,14 +141,3 @@ def ranks(task: TaskAnalysis) -> list[Part]:
     else:
         parts.append(Part("Mean ranks and critical difference", f"No critical difference: {task.ranking}"))
     return parts
-
-
-def attribution(task: TaskAnalysis, arms: Sequence[str]) -> list[Part]:
-    """Which manipulation; nothing for the binary task."""
-    if not task.attribution:
-        return []
-    tests = list(task.attribution)
-    rows = [(arm, *(mean_text(task.attribution[t][arm][n]) for t in tests for n in ATTRIBUTION)) for arm in arms]
-    header = ("loss", *(f"{n.replace('_', ' ')} on {t}" for t in tests for n in ATTRIBUTION))
-    note = "Over videos of the classes of training; mean and deviation over seeds."
-    return [Part("Which manipulation", note, table=Table(header, rows))]

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Sequence
 from vidfake.report.numbers import percent
 from vidfake.report.text import csv_cell, latex, markdown, markdown_sentence
 from vidfake.study.analysis import StudyAnalysis, TaskAnalysis
+from vidfake.study.analysis_classes import ClassTest
 from vidfake.study.analysis_words import conclusions, limits
 from vidfake.study.report_cells import HEADER, mean_text, text_cells
+from vidfake.study.report_classes import MACRO_HEADER, macro_rows, recall_table
 from vidfake.study.report_rows import COLUMNS, Row
 
 
@@ -38,7 +40,35 @@ def table_tex(analysis: StudyAnalysis, rows: Sequence[Row]) -> str:
         parts += [" & ".join(map(latex, HEADER)) + r" \\", r"\midrule", r"\endhead"]
         parts += [" & ".join(map(latex, text_cells(r))) + r" \\" for r in rows if r["task"] == task.task]
         parts += [r"\bottomrule", r"\end{longtable}", ""]
+        for found in _class_tests(task):
+            parts += _class_tex(task, found, [str(r["arm"]) for r in rows if r["task"] == task.task])
     return "\n".join(parts)
+
+
+def _class_tests(task: TaskAnalysis) -> list[ClassTest]:
+    return [found for found in task.classes.values() if found.figures]
+
+
+def _class_tex(task: TaskAnalysis, found: ClassTest, arms: Sequence[str]) -> list[str]:
+    arms = [arm for arm in arms if arm in found.figures]
+    recalls, by_class = recall_table(found, arms)
+    header = (*MACRO_HEADER, *(f"recall of {name}" for name in recalls[1:]))
+    caption = latex(f"{task.task}: macro-F1 and recall on {found.test} (exploratory)")
+    lines = [rf"\begin{{longtable}}{{l{'r' * (len(header) - 1)}}}", rf"\caption{{{caption}}}\\", r"\toprule"]
+    lines += [" & ".join(map(latex, header)) + r" \\", r"\midrule", r"\endhead"]
+    for macro, recall in zip(macro_rows(found, arms), by_class, strict=True):
+        lines.append(" & ".join(map(latex, (*macro, *recall[1:]))) + r" \\")
+    return [*lines, r"\bottomrule", r"\end{longtable}", ""]
+
+
+def _class_md(task: TaskAnalysis, arms: Sequence[str]) -> list[str]:
+    lines: list[str] = []
+    for found in _class_tests(task):
+        scored = [arm for arm in arms if arm in found.figures]
+        lines += [f"### Macro-F1 on {markdown(found.test)} (exploratory)", ""]
+        lines += _table(MACRO_HEADER, macro_rows(found, scored))
+        lines += [f"### Recall of each class on {markdown(found.test)}", "", *_table(*recall_table(found, scored))]
+    return lines
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
@@ -55,7 +85,7 @@ def report_md(analysis: StudyAnalysis, rows: Sequence[Row]) -> str:
         parts += [f"## {markdown(task.task)}, {task.num_classes} classes", ""]
         parts += [*(f"- {markdown_sentence(s)}" for s in conclusions(analysis, task)), ""]
         parts += _table(HEADER, [text_cells(r) for r in rows if r["task"] == task.task])
-        parts += _tests(task)
+        parts += [*_tests(task), *_class_md(task, [str(r["arm"]) for r in rows if r["task"] == task.task])]
         gone = [e for e in analysis.runs.exclusions if e.task == task.task]
         if gone:
             reasons = [(e.arm, e.status.replace("_", " "), e.reason) for e in gone]

@@ -5,6 +5,7 @@ OUT/runs/<task>/<arm>/excluded.json                  Exclusion, in place of runs
 OUT/runs/<task>/<arm>/search/<trial>.json            RunRecord
 OUT/runs/<task>/<arm>/final/<seed>.json              RunRecord
 OUT/runs/<task>/<arm>/final/<seed>.<test>.<read-out>.jsonl   ScoreTable
+OUT/runs/<task>/<arm>/final/<seed>.<test>.classes.npz        ClassScores, of the task manipulation
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from vidfake.files import write_json
 from vidfake.scores import ScoreTable
 from vidfake.study.definition import StudyDefinition
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READ_VERSIONS = (1, 2)
+"""1 has no class scores of videos (`RunRecord.classes`); all else is the same."""
 STUDY_FILE, RUNS, EXCLUDED_FILE = "study.json", "runs", "excluded.json"
 _STARTED = ".started"
 Phase = Literal["search", "final"]
@@ -86,6 +89,7 @@ class RunRecord:
     attribution: dict[str, Figures] = field(default_factory=dict)
     diagnostics: dict[str, Any] = field(default_factory=dict)
     tables: dict[str, dict[str, str]] = field(default_factory=dict)
+    classes: dict[str, str] = field(default_factory=dict)  # test -> file of `study.classes`; none in format 1
     chosen_trial: int | None = None  # of a final run
     train_loss: float | None = None  # of the last step
     marks: list[str] = field(default_factory=list)  # ``store changed``, ``code changed``, ``study changed``
@@ -263,6 +267,6 @@ def _read(path: Path) -> dict[str, Any]:
         raise StoreError(f"{path}: not there. Name the folder that `vidfake study run --out` made.") from error
     except (OSError, ValueError) as error:
         raise StoreError(f"{path}: cannot be read ({error}). Remove it and run the study again.") from error
-    if not isinstance(value, dict) or value.get("format", FORMAT_VERSION) != FORMAT_VERSION:
-        raise StoreError(f"{path}: not a result of this version of vidfake (format {FORMAT_VERSION}).")
+    if not isinstance(value, dict) or value.get("format", FORMAT_VERSION) not in READ_VERSIONS:
+        raise StoreError(f"{path}: not a result that this version of vidfake reads (formats 1 and 2).")
     return value

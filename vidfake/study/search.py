@@ -134,7 +134,7 @@ def validated(
             labels = outputs.class_labels.clamp(max=1) if arm.task == "binary" else outputs.class_labels
             shape = _diagnosed(bench, arm, config, detector, loss, (outputs.embeddings, labels), pairs=pairs)
             if arm.task == "manipulation":
-                attributed[name] = reader.attribution(outputs, clips.class_names)
+                attributed[name] = reader.classes(outputs, clips.class_names, clips.template).figures()
         found[name] = reader.figures(tables)
     record = replace(
         record,

@@ -11,6 +11,7 @@ from vidfake.config import to_dict
 from vidfake.metrics.levels import level_rows
 from vidfake.metrics.ranking import auc
 from vidfake.scores import ScoreTable
+from vidfake.study.classes import ClassScores
 from vidfake.study.definition import StudyData, StudyDefinition, StudyTest
 from vidfake.study.results import ArmState, Cost, Exclusion, RunRecord, StudyFolder, StudyState
 
@@ -33,6 +34,7 @@ def make_study(
     sources: int = SOURCES,
     families: dict[str, str] | None = None,
     seed: int = 0,
+    class_scores: bool = True,
     **definition: Any,
 ) -> StudyFolder:
     """A study whose arms separate reals from fakes by their gain; an arm of `clones` has another arm's noise."""
@@ -78,7 +80,21 @@ def make_study(
             for number in study.seeds:
                 failed = number in (failed_seeds or {}).get(name, ())
                 stem = (clones or {}).get(name, name)
-                _final(result, study, task, name, gain, number, stem, noise, readouts, sources, failed, seed)
+                _final(
+                    result,
+                    study,
+                    task,
+                    name,
+                    gain,
+                    number,
+                    stem,
+                    noise,
+                    readouts,
+                    sources,
+                    failed,
+                    seed,
+                    class_scores,
+                )
     return result
 
 
@@ -152,6 +168,16 @@ def planted_table(
     )
 
 
+def planted_classes(gain: float, rng: np.random.Generator, *, sources: int, test: str) -> ClassScores:
+    """A video of each of three classes per source, and one of a class that training does not know."""
+    labels = np.tile(np.arange(4), sources)
+    ids = [f"{test}/{i:03d}" for i in range(len(labels))]
+    own = gain * np.eye(3)[np.minimum(labels, 2)]
+    scores = {name: (own + rng.normal(0, 1, own.shape)).astype(np.float32) for name in ("head", "prototype")}
+    names = ("real", "a", "b", "new")
+    return ClassScores(names, 3, tuple(ids), tuple(f"{test}/s{i // 4}" for i in range(len(ids))), labels, scores)
+
+
 def _final(
     folder: StudyFolder,
     study: StudyDefinition,
@@ -165,6 +191,7 @@ def _final(
     sources: int,
     failed: bool,
     seed: int,
+    class_scores: bool,
 ) -> None:
     able = [r for r in folder.records(task, arm, "search") if r.objective is not None]
     best = max(able, key=lambda r: r.objective or 0.0)
@@ -181,6 +208,7 @@ def _final(
     tables: dict[str, dict[str, str]] = {}
     figures: dict[str, dict[str, Any]] = {}
     attribution: dict[str, Any] = {}
+    classes: dict[str, str] = {}
     run = folder.run_folder(task, arm, "final")
     for test in (t.name for t in study.tests):
         tables[test], figures[test] = {}, {}
@@ -203,7 +231,12 @@ def _final(
                 "coverage": 1.0,
                 "video_tpr_at_fpr_5": None,
             }
-        attribution[test] = {"macro_f1": 0.5 + 0.01 * gain, "macro_recall": 0.5, "accuracy": 0.5}
+        rng = np.random.default_rng([seed, *stem.encode(), *test.encode(), 99, number])
+        called = planted_classes(gain, rng, sources=sources, test=test)
+        attribution[test] = called.figures()
+        if class_scores and task == "manipulation":
+            classes[test] = f"{number:03d}.{test}.classes.npz"
+            called.write(run / classes[test])
     bins = np.linspace(-0.95, 0.95, 20).round(3).tolist()
     diagnostics = {
         "intra_degrees": [20.0, 30.0],
@@ -230,6 +263,7 @@ def _final(
             tables=tables,
             tests=figures,
             diagnostics=diagnostics,
+            classes=classes,
             attribution=attribution if task == "manipulation" else {},
             **common,
         )
