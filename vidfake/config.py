@@ -13,7 +13,7 @@ import re
 import tomllib
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,6 +43,15 @@ def from_dict(cls: type[C], values: dict[str, Any], path: str = "") -> C:
         raise ConfigError(f"{path.rstrip('.') or 'config'}: {error}") from error
     except ValueError as error:
         raise ConfigError(f"{path.rstrip('.') or 'config'}: {error}") from error
+
+
+def typed(factory: Callable[..., Any], options: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """`options` as the types that `factory` declares for them; those that it does not know stay as they are.
+
+    Raises ConfigError, naming the option with `path` before it, for a value of another type.
+    """
+    hints = typing.get_type_hints(factory)
+    return {name: _convert(hints.get(name, Any), value, f"{path}{name}") for name, value in options.items()}
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

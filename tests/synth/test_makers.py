@@ -108,7 +108,7 @@ def test_masks_are_soft(name: str, clip: MakerClip) -> None:
 
 
 def test_unknown_shape_is_refused() -> None:
-    with pytest.raises(ConfigError, match="shape 'nose' is unknown"):
+    with pytest.raises(ConfigError, match="'nose' in shapes is unknown"):
         MAKERS.build("self_blend", shapes=("nose",))
 
 

@@ -214,10 +214,11 @@ def _told(one: Manipulated) -> TrackFake:
 
 def _warnings(found: ExtractionResult) -> list[str]:
     aspect = pixel_aspect_of(found.info)
+    sound = ["the sound of the source is left out"] if found.info.has_audio else []
     square = (
         [f"the copy's pixels are square, those of the source {aspect:.4g} times as wide"] if aspect != 1 else []
     )
-    return [*found.warnings, *square]
+    return [*found.warnings, *sound, *square]
 
 
 def _counter(report: Report | None, stage: str, total: int) -> OnFrame | None:

@@ -7,10 +7,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from vidfake.errors import ConfigError
 from vidfake.synth.base import MAKERS, MadeClip, Maker, MakerClip
 from vidfake.synth.blending import tint_share, toned
 from vidfake.synth.masks import OUTLINES, clip_masks
+from vidfake.synth.options import check_names, check_range
 from vidfake.types import FloatArray
 
 SOURCE = "Shiraga & Yamasaki 2022, https://arxiv.org/abs/2204.08376; over time: Nguyen et al. 2025 (FakeSTormer)"
@@ -37,9 +37,12 @@ def self_blend(
         drift: probability that the parameters change slowly over the clip; otherwise they are constant.
         least_ratio: least opacity of the blend.
     """
-    for shape in shapes:
-        if shape not in OUTLINES:
-            raise ConfigError(f"self_blend: shape '{shape}' is unknown. Known: {', '.join(OUTLINES)}.")
+    check_names("self_blend", "shapes", shapes, OUTLINES)
+    check_range("self_blend", "colour", colour, 0, 0.5)
+    check_range("self_blend", "shift", shift, 0, 0.3)
+    check_range("self_blend", "scale", scale, 0, 0.5)
+    check_range("self_blend", "drift", drift, 0, 1)
+    check_range("self_blend", "least_ratio", least_ratio, 0, 1)
 
     def make(clip: MakerClip, rng: np.random.Generator) -> MadeClip:
         size, length = clip.faces.shape[1], len(clip.faces)

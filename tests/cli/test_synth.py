@@ -1,0 +1,116 @@
+"""`vidfake synth`: fakes, their manifest and parameters; what cannot be done is said before or beside the rest."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import commands
+import pytest
+from PIL import Image
+
+from vidfake.data.manifest import read_manifest
+from vidfake.data.synthesize import MANIFEST
+from vidfake.demo.media import portrait
+from vidfake.video.reader import open_video
+
+Run = tuple[pytest.CaptureFixture[str], pytest.MonkeyPatch]
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    return capsys, monkeypatch
+
+
+def test_a_batch_with_a_bad_file_in_it_and_a_second_run_beside_it(
+    cli: Run, face_video: Path, tmp_path: Path
+) -> None:
+    out, bad = tmp_path / "out", commands.empty_video(tmp_path / "empty.mp4")
+    done = commands.run(
+        *cli, "synth", bad, face_video, "--maker", "resynthesis + mouth_replace", "--out", out, "--mask", "--real",
+        "--json",
+    )  # fmt: skip
+    assert done.code == 3
+    failed, made = map(json.loads, done.out.splitlines())
+    assert (failed["status"], failed["input"], failed["files"]) == ("failed", str(bad), {})
+    assert "no face" in failed["error"]
+    assert (made["status"], made["num_frames"], len(made["tracks"])) == ("ok", 20, 1)
+    names = {name: Path(path).name for name, path in made["files"].items()}
+    stem = "face.resynthesis+mouth_replace.0"
+    assert names == {
+        "fake": f"{stem}.mp4",
+        "mask": f"{stem}.mask.mp4",
+        "real": "face.real.mp4",
+        "parameters": f"{stem}.json",
+    }
+    assert {p.name for p in out.iterdir()} == {*names.values(), MANIFEST}
+    for name in ("fake", "mask", "real"):
+        with open_video(out / names[name]) as reader:
+            assert sum(1 for _ in reader.frames()) == 20
+
+    told = json.loads((out / names["parameters"]).read_text())
+    assert told["tracks"] == made["tracks"]
+    assert [part["maker"] for part in told["tracks"][0]["parameters"]["parts"]] == ["resynthesis", "mouth_replace"]
+    again = commands.run(*cli, "synth", face_video, "--maker", "self_blend", "--seed", 5, "--out", out)
+    assert again.code == 0
+    assert "face.self_blend.5.mp4" in again.out
+    assert "no sound" in again.err
+    rows = {r.video_id: r for r in read_manifest(out / MANIFEST)}
+    assert set(rows) == {stem, "face.real", "face.self_blend.5"}
+    assert {r.source_id for r in rows.values()} == {face_video.as_posix()}
+    assert (rows[stem].label, rows[stem].manipulation) == (1, "resynthesis+mouth_replace")
+    assert rows["face.real"].label == 0
+    assert rows[stem].extra["parameters"] == names["parameters"]
+
+
+def test_a_photograph_and_a_donor(cli: Run, face_video: Path, tmp_path: Path) -> None:
+    photo, out = tmp_path / "photo.png", tmp_path / "out"
+    Image.fromarray(portrait()).save(photo)
+    done = commands.run(
+        *cli, "synth", photo, face_video, "--maker", "swap_warp", "--donor", face_video, "--out", out, "--json"
+    )
+    assert done.code == 3
+    made, refused = map(json.loads, done.out.splitlines())
+    assert Path(made["files"]["fake"]).name == "photo.swap_warp.0.png"
+    assert "is the donor itself" in refused["error"]
+    still = commands.run(*cli, "synth", photo, "--maker", "temporal_face", "--out", out)
+    assert still.code == 4
+    assert "needs 2 frames" in still.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--maker", "self_blnd"], "Did you mean 'self_blend'"),
+        (["--maker", "swap_warp"], "--donor"),
+        (["--maker", "self_blend", "--option", "drift=far"], "takes float"),
+        (["--maker", "self_blend", "--option", "shift=-1"], "from 0 to"),
+        (["--maker", "self_blend", "--option", "a.b=1"], "plain names"),
+        (["--maker", "self_blend", "--tracks", "first"], "all, longest, or track ids"),
+        (["--maker", "self_blend", "--crf", "99"], "from 0"),
+    ],
+)
+def test_wrong_requests_are_refused_before_anything_is_read(
+    cli: Run, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    done = commands.run(*cli, "synth", tmp_path / "never_read.mp4", *arguments, "--out", tmp_path / "out")
+    assert done.code == 2
+    assert words in done.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_file_of_the_user_is_written_over(cli: Run, face_video: Path, tmp_path: Path) -> None:
+    one, two = tmp_path / "a.mp4", tmp_path / "a.self_blend.0.mp4"
+    for path in (one, two):
+        shutil.copy(face_video, path)
+    before = two.read_bytes()
+    done = commands.run(*cli, "synth", one, two, "--maker", "self_blend", "--out", tmp_path)
+    assert done.code == 2
+    assert "written over" in done.err
+    (tmp_path / MANIFEST).write_text("not,a manifest\n")
+    done = commands.run(*cli, "synth", one, "--maker", "resynthesis", "--out", tmp_path)
+    assert done.code == 2
+    assert "path" in done.err
+    assert two.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mp4", "a.self_blend.0.mp4", MANIFEST]
