@@ -24,6 +24,7 @@ from vidfake.study.analysis_runs import (
 )
 from vidfake.study.analysis_scores import TableReader, TestScores, load_scores
 from vidfake.study.analysis_search import Budget, HeatMap, broken_rules, budgets_of, sensitivity
+from vidfake.study.analysis_variants import Variants, variants_of
 from vidfake.study.results import ArmState, StudyFolder
 
 RESAMPLED = {"video_auc": "video", "frames_averaged_auc": "frames_averaged"}
@@ -42,7 +43,7 @@ class TaskAnalysis:
     `figures[test][arm][name]`, `readouts[arm][name]` (video AUC, primary test) and `attribution[test][arm][name]`
     are means over seeds; `classes[test]` has the intervals of the latter, where runs kept class scores.
     `others[test]`, `by_readout[readout]` and `levels` (video minus frames averaged, of the same arm) hold paired
-    effects. `blocks` are tests grouped by shared sources.
+    effects. `blocks` are tests grouped by shared sources, `variants` the losses by variant on the primary test.
     """
 
     task: str
@@ -64,6 +65,7 @@ class TaskAnalysis:
     costs: list[Cost]
     maps: list[HeatMap]
     blocks: list[list[str]]
+    variants: Variants | None
 
     @property
     def class_test(self) -> str:
@@ -214,6 +216,7 @@ def _task(
         costs=costs_of(runs, task),
         maps=[m for a in arms if (m := sensitivity(runs, task, a)) is not None],
         blocks=blocks,
+        variants=variants_of(study, task, arms, samples) if samples else None,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from vidfake.report.numbers import decimal, percent
+from vidfake.report.numbers import decimal, percent, span
 from vidfake.study.analysis import StudyAnalysis, TaskAnalysis
 from vidfake.study.analysis_classes import MACRO
 from vidfake.study.analysis_effects import Effect, Family, comparisons_carried
@@ -21,7 +21,7 @@ def conclusions(analysis: StudyAnalysis, task: TaskAnalysis) -> list[str]:
     if task.family is None:
         return [f"Nothing can be compared: {task.undefined}"]
     found = [*_family(task.family), *_chance(task.family), *_search(task), *_levels(task), *_readouts(task)]
-    found += [*_classes(task), *_margins(analysis, task)]
+    found += [*_classes(task), *_variants(task), *_margins(analysis, task)]
     return found
 
 
@@ -186,6 +186,32 @@ def _classes(task: TaskAnalysis) -> list[str]:
         f"{found}; the interval of the difference from the control leaves out 0 for {above} of {len(known)} losses "
         f"above it and {below} below (exploratory: some do by chance)."
     ]
+
+
+def _variants(task: TaskAnalysis) -> list[str]:
+    of = task.variants
+    if of is None:
+        return []
+    found = []
+    known = {name: e for name, e in of.overall.items() if e.interval is not None}
+    if known:
+        shown = ", ".join(
+            f"{name} {decimal(e.difference, signed=True)} {span(e.interval, signed=True)}"
+            for name, e in known.items()
+        )
+        found.append(
+            f"Under the same loss, against '{of.control}' on '{of.test}', on the mean of {len(of.averaged)} losses "
+            f"(exploratory): {shown}."
+        )
+    across, within = of.spread_over_variants(), of.spread_over_losses()
+    if across is not None and within is not None:
+        found.append(
+            f"From the lowest to the highest of {len(of.names)} variants under one loss video AUC changes by "
+            f"{decimal(across)} (median over losses), from the lowest to the highest of {len(of.averaged)} losses "
+            f"under one variant by {decimal(within)} (median over variants). Chance widens both, the range of more "
+            "the more."
+        )
+    return found
 
 
 def _both(rows: Iterable[tuple[Mean | None, Mean | None]]) -> list[tuple[float, float]]:

@@ -1,4 +1,4 @@
-"""Writes a study's report: ``report.html``, ``report.md``, ``table.tex``, ``table.csv`` and ``classes.csv``."""
+"""Writes a study's report: ``report.html``, ``report.md``, ``table.tex``, ``table.csv``, and more tables."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from vidfake.study.report_classes import classes_csv
 from vidfake.study.report_html import render
 from vidfake.study.report_rows import rows_of
 from vidfake.study.report_text import report_md, table_csv, table_tex
+from vidfake.study.report_variants import variants_csv
 from vidfake.study.results import StudyFolder
 
 
@@ -18,8 +19,9 @@ def build_study_report(
 ) -> Path:
     """Write the report beside the study, or into `out`, and return the path of ``report.html``.
 
-    ``classes.csv`` only where final runs kept class scores. Equal results give equal bytes, the costs apart. Raises
-    StoreError for a folder that holds no study, and StorageError when a file cannot be written.
+    ``classes.csv`` only where final runs kept class scores, ``variants.csv`` only for a study of variants. Equal
+    results give equal bytes, the costs apart. Raises StoreError for a folder that holds no study, and StorageError
+    when a file cannot be written.
     """
     analysis = analyse(folder, num_resamples=num_resamples, report=report)
     rows = rows_of(analysis)
@@ -32,6 +34,8 @@ def build_study_report(
     }
     if classes := classes_csv(analysis):
         pages["classes.csv"] = classes
+    if variants := variants_csv(analysis):
+        pages["variants.csv"] = variants
     for name, text in pages.items():
         write_text(target / name, text)
     return target / "report.html"

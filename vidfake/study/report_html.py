@@ -13,6 +13,7 @@ from vidfake.study.report_charts import effects_chart
 from vidfake.study.report_classes import class_parts
 from vidfake.study.report_parts import Part, Table, drawn
 from vidfake.study.report_rows import Row
+from vidfake.study.report_variants import variant_part
 
 
 def render(analysis: StudyAnalysis, rows: Sequence[Row]) -> str:
@@ -58,6 +59,7 @@ def _parts(analysis: StudyAnalysis, task: TaskAnalysis, rows: Sequence[Row]) -> 
         report_tests.tests(task, arms),
         report_tests.levels(task, arms),
         report_tests.readouts(task, arms),
+        *variant_part(task),
         *report_tests.ranks(task),
         *class_parts(task, arms),
         report_runs.search(task, families),

@@ -14,6 +14,7 @@ from vidfake.study.analysis_words import conclusions, limits
 from vidfake.study.report_cells import HEADER, mean_text, text_cells
 from vidfake.study.report_classes import MACRO_HEADER, macro_rows, recall_table
 from vidfake.study.report_rows import COLUMNS, Row
+from vidfake.study.report_variants import variant_table
 
 
 def table_csv(rows: Sequence[Row]) -> str:
@@ -40,6 +41,9 @@ def table_tex(analysis: StudyAnalysis, rows: Sequence[Row]) -> str:
         parts += [" & ".join(map(latex, HEADER)) + r" \\", r"\midrule", r"\endhead"]
         parts += [" & ".join(map(latex, text_cells(r))) + r" \\" for r in rows if r["task"] == task.task]
         parts += [r"\bottomrule", r"\end{longtable}", ""]
+        if task.variants is not None:
+            caption = f"{task.task}: losses by variant on {task.variants.test} (exploratory)"
+            parts += _plain_tex(caption, *variant_table(task.variants))
         for found in _class_tests(task):
             parts += _class_tex(task, found, [str(r["arm"]) for r in rows if r["task"] == task.task])
     return "\n".join(parts)
@@ -53,12 +57,8 @@ def _class_tex(task: TaskAnalysis, found: ClassTest, arms: Sequence[str]) -> lis
     arms = [arm for arm in arms if arm in found.figures]
     recalls, by_class = recall_table(found, arms)
     header = (*MACRO_HEADER, *(f"recall of {name}" for name in recalls[1:]))
-    caption = latex(f"{task.task}: macro-F1 and recall on {found.test} (exploratory)")
-    lines = [rf"\begin{{longtable}}{{l{'r' * (len(header) - 1)}}}", rf"\caption{{{caption}}}\\", r"\toprule"]
-    lines += [" & ".join(map(latex, header)) + r" \\", r"\midrule", r"\endhead"]
-    for macro, recall in zip(macro_rows(found, arms), by_class, strict=True):
-        lines.append(" & ".join(map(latex, (*macro, *recall[1:]))) + r" \\")
-    return [*lines, r"\bottomrule", r"\end{longtable}", ""]
+    rows = [(*macro, *recall[1:]) for macro, recall in zip(macro_rows(found, arms), by_class, strict=True)]
+    return _plain_tex(f"{task.task}: macro-F1 and recall on {found.test} (exploratory)", header, rows)
 
 
 def _class_md(task: TaskAnalysis, arms: Sequence[str]) -> list[str]:
@@ -69,6 +69,24 @@ def _class_md(task: TaskAnalysis, arms: Sequence[str]) -> list[str]:
         lines += _table(MACRO_HEADER, macro_rows(found, scored))
         lines += [f"### Recall of each class on {markdown(found.test)}", "", *_table(*recall_table(found, scored))]
     return lines
+
+
+def _variant_md(task: TaskAnalysis) -> list[str]:
+    if task.variants is None:
+        return []
+    return [
+        f"### Losses by variant: video AUC on {markdown(task.variants.test)} (exploratory)",
+        "",
+        *_table(*variant_table(task.variants)),
+    ]
+
+
+def _plain_tex(caption: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """A table whose first column is text."""
+    lines = [rf"\begin{{longtable}}{{l{'r' * (len(header) - 1)}}}", rf"\caption{{{latex(caption)}}}\\", r"\toprule"]
+    lines += [" & ".join(map(latex, header)) + r" \\", r"\midrule", r"\endhead"]
+    lines += [" & ".join(map(latex, row)) + r" \\" for row in rows]
+    return [*lines, r"\bottomrule", r"\end{longtable}", ""]
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
@@ -85,7 +103,11 @@ def report_md(analysis: StudyAnalysis, rows: Sequence[Row]) -> str:
         parts += [f"## {markdown(task.task)}, {task.num_classes} classes", ""]
         parts += [*(f"- {markdown_sentence(s)}" for s in conclusions(analysis, task)), ""]
         parts += _table(HEADER, [text_cells(r) for r in rows if r["task"] == task.task])
-        parts += [*_tests(task), *_class_md(task, [str(r["arm"]) for r in rows if r["task"] == task.task])]
+        parts += [
+            *_tests(task),
+            *_variant_md(task),
+            *_class_md(task, [str(r["arm"]) for r in rows if r["task"] == task.task]),
+        ]
         gone = [e for e in analysis.runs.exclusions if e.task == task.task]
         if gone:
             reasons = [(e.arm, e.status.replace("_", " "), e.reason) for e in gone]

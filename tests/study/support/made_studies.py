@@ -12,7 +12,7 @@ from vidfake.metrics.levels import level_rows
 from vidfake.metrics.ranking import auc
 from vidfake.scores import ScoreTable
 from vidfake.study.classes import ClassScores
-from vidfake.study.definition import StudyData, StudyDefinition, StudyTest
+from vidfake.study.definition import StudyData, StudyDefinition, StudyTest, Variant
 from vidfake.study.results import ArmState, Cost, Exclusion, RunRecord, StudyFolder, StudyState
 
 SOURCES = 30
@@ -37,10 +37,15 @@ def make_study(
     class_scores: bool = True,
     **definition: Any,
 ) -> StudyFolder:
-    """A study whose arms separate reals from fakes by their gain; an arm of `clones` has another arm's noise."""
+    """A study whose arms separate reals from fakes by their gain; an arm of `clones` has another arm's noise.
+
+    An arm ``loss@variant`` makes that variant one of the study.
+    """
+    variants = tuple(Variant(v) for v in dict.fromkeys(name.partition("@")[2] for name in gains) if v)
     study = StudyDefinition(
         name=definition.pop("name", "made"),
-        losses=tuple(gains),
+        losses=tuple(dict.fromkeys(name.partition("@")[0] for name in gains)),
+        variants=variants,
         tasks=tasks,  # type: ignore[arg-type]
         seeds=tuple(range(1, seeds + 1)),
         trials=trials,
@@ -55,7 +60,15 @@ def make_study(
     ]
     arms = [
         ArmState(
-            t, name, name, name, "", (families or {}).get(name, "margin"), 1, 2 if t == "binary" else 5, dimensions
+            task=t,
+            arm=name,
+            expression=name,
+            loss=name.partition("@")[0],
+            variant=name.partition("@")[2],
+            family=(families or {}).get(name, "margin"),
+            tier=1,
+            num_classes=2 if t == "binary" else 5,
+            dimensions=dimensions,
         )
         for t in tasks
         for name in gains
