@@ -37,7 +37,7 @@ HOMES = {
     "rich": ("vidfake/cli/", "vidfake/demo"),
     "typer": ("vidfake/cli/",),
     "jinja2": ("vidfake/report/",),
-    "optuna": ("vidfake/study/tpe.py",),
+    "optuna": ("vidfake/study/tpe.py", "vidfake/study/export_optuna.py"),
 }
 
 

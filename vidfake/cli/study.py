@@ -1,4 +1,4 @@
-"""`vidfake study run`, `status`, `table`, `report`: losses compared under one protocol, from clips to a table."""
+"""`vidfake study run`, `status`, `table`, `report`, `export`: losses under one protocol, from clips to a table."""
 
 from __future__ import annotations
 
@@ -202,6 +202,36 @@ def _register_readers(group: typer.Typer) -> None:
             display.print_json({"report": str(page)})
             return
         display.say(f"Report: {page}")
+
+    @group.command("export")
+    def export(
+        folder: Annotated[Path, typer.Argument(help="Folder of a study.")],
+        optuna: Annotated[
+            str, typer.Option("--optuna", metavar="URL", help="Optuna storage, for example sqlite:///trials.db.")
+        ],
+        as_json: JsonOption = False,
+    ) -> None:
+        """Copy every loss's trials into an Optuna storage, for its dashboard, plots and samplers.
+
+        One Optuna study per task and loss; repeat it to add trials that came since.
+        """
+        from vidfake.cli import display
+        from vidfake.study.export_optuna import export_optuna
+        from vidfake.study.results import StudyFolder
+
+        with display.progress() as progress:
+            exported = export_optuna(StudyFolder(folder), optuna, report=progress)
+        if as_json:
+            for one in exported:
+                display.print_json(vars(one))
+            return
+        left_out = sum(one.left_out for one in exported)
+        display.say(
+            f"{sum(one.added for one in exported)} trials of {len(exported)} Optuna studies added to {optuna}, "
+            f"{sum(one.present for one in exported)} were there"
+            + (f", {left_out} are of another search space and left out" if left_out else "")
+            + f". Look at them: optuna-dashboard {optuna}"
+        )
 
 
 def _print_plan(definition: StudyDefinition, *, as_json: bool) -> None:

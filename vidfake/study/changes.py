@@ -16,7 +16,7 @@ from vidfake.study.definition import StudyDefinition, without_paths
 from vidfake.study.results import FORMAT_VERSION, StudyState
 
 CODE = ("losses", "models", "train", "data", "inference", "metrics", "scores", "synth", "study", "settings.py")
-NOT_CODE = ("report", "analysis", "table")  # modules of `study` that only read results
+NOT_CODE = ("report", "analysis", "table", "export")  # modules of `study` that only read results
 
 
 def code_version() -> str:
