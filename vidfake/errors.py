@@ -17,6 +17,7 @@
     ├── LossInputError           embeddings, labels or options that a loss cannot take
     ├── SamplerError             a sampler cannot supply what was asked of it
     ├── MakerError               a maker gave no fake of a clip, or a broken one; names maker and video
+    │   └── UnchangedFakeError   nothing visible changed, as on a face that does not move
     ├── UndefinedMetricError     a figure that does not exist for this data; never replaced by a number
     ├── MissingPackageError      an optional package or model file is not installed
     ├── SandboxError             the decoding process cannot be started at all
@@ -113,6 +114,10 @@ class MakerError(VidfakeError):
     """A maker of fakes gave a clip in which nothing visible changed, or a broken one. Names maker and video."""
 
     exit_code = 2
+
+
+class UnchangedFakeError(MakerError):
+    """A maker changed nothing visible in a clip: it would be a real clip labelled fake."""
 
 
 class UndefinedMetricError(VidfakeError, ValueError):

@@ -12,6 +12,8 @@ import torch
 from toy_runs import toy_config, write_toy_store
 
 from vidfake.data.provenance import training_facts
+from vidfake.data.store import ClipStore
+from vidfake.data.store_index import StoredClip
 from vidfake.errors import ConfigError, SamplerError
 from vidfake.inference.load import load_detector
 from vidfake.inference.predict import predict
@@ -22,6 +24,7 @@ from vidfake.settings import DataSettings, EncoderSettings, LossSettings, RunCon
 from vidfake.train.data import build_data
 from vidfake.train.loop import InterruptedRunError
 from vidfake.train.run import train_run
+from vidfake.types import ByteArray
 
 
 def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
@@ -250,3 +253,36 @@ def test_a_run_on_a_trained_encoder_has_seen_what_that_has_seen(
     assert set(later.extra["training_sources"]) > set(facts["training_sources"])
     for name, tensor in first.detector.encoder.state_dict().items():
         assert torch.equal(later.detector.encoder.state_dict()[name], tensor)
+
+
+def test_fakes_of_a_still_face_are_skipped_and_counted(toy_store: Path, tmp_path: Path) -> None:
+    """One training video and one of validation stand still: the run goes on without their fakes over time."""
+    config = toy_config(toy_store, tmp_path)
+    config = replace(
+        config,
+        data=replace(config.data, makers=("temporal_face", "self_blend"), leave_out=("swap", "mouth")),
+        optim=replace(config.optim, epochs=3),
+    )
+    data = build_data(config)
+    still = {next(r for r in data.training.records), next(r for r in data.validation.records if r != "empty")}
+    read = ClipStore.read_faces
+
+    def frozen(self: ClipStore, clip: StoredClip, frames: slice = slice(None)) -> ByteArray:
+        faces = read(self, clip, frames)
+        return np.repeat(faces[:1], len(faces), axis=0) if clip.video.video_id in still else faces
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ClipStore, "read_faces", frozen)
+        run = train_run(config)
+    counted = json.loads((run.folder / "result.json").read_text())["made_fakes"]
+    assert counted == run.made_fakes
+    (in_training,) = still & set(data.training.records)
+    assert counted["never_made"] == [f"{in_training}#temporal_face"]
+    assert counted["left_out_of_validation"] == 2
+    assert counted["skipped"]["self_blend"] == 0 < counted["skipped"]["temporal_face"]
+    log = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
+    assert sum(line.get("skipped_fakes", 0) for line in log) == counted["skipped"]["temporal_face"]
+    ids = set(ScoreTable.read(run.folder / "validation.jsonl").video_id.tolist())
+    (in_validation,) = still - {in_training}
+    assert f"{in_validation}#self_blend" in ids
+    assert f"{in_validation}#temporal_face" not in ids

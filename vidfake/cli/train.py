@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -48,6 +48,7 @@ def register(app: typer.Typer) -> None:
             result = train_run(run, resume=resume, report=report)
         if not main_process:
             return
+        _say_skipped(result.made_fakes)
         if as_json:
             display.print_json(
                 {
@@ -55,6 +56,7 @@ def register(app: typer.Typer) -> None:
                     "checkpoint": str(result.checkpoint),
                     "best_epoch": result.best_epoch,
                     "validation": result.metrics,
+                    "made_fakes": result.made_fakes,
                 }
             )
             return
@@ -65,3 +67,21 @@ def register(app: typer.Typer) -> None:
             [[display.number(result.metrics.get(n)) for n in names]],
         )
         display.say(f"Checkpoint: {result.checkpoint}")
+
+
+def _say_skipped(fakes: dict[str, Any]) -> None:
+    """Which fakes could not be made because nothing visible changed."""
+    from vidfake.cli import display
+
+    skipped = {maker: count for maker, count in fakes["skipped"].items() if count}
+    if skipped:
+        by_maker = ", ".join(f"{maker} {count}" for maker, count in skipped.items())
+        display.say(
+            f"{sum(skipped.values())} fakes were skipped for others ({by_maker}): nothing visible changed in them. "
+            "Faces that do not move give makers over time nothing to do."
+        )
+    if never := fakes["never_made"]:
+        shown = ", ".join(never[:5]) + (f" and {len(never) - 5} more" if len(never) > 5 else "")
+        display.say(f"Not one could be made of {shown}. Leave these videos or makers out.")
+    if left_out := fakes["left_out_of_validation"]:
+        display.say(f"Validation is without {left_out} fakes for the same reason.")

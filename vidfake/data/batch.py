@@ -18,6 +18,7 @@ class ClipItem:
 
     `length` is the T of the batch it will join; missing frames are padded and masked. `manipulation_mask` (T, G, G)
     float32 is the changed share of each cell of a grid over the picture: 0 in a real clip, -1 where nobody knows.
+    `skipped` names the fakes (`video_id`) that were drawn before this one, and in which nothing visible changed.
     """
 
     faces: ByteArray | None
@@ -33,6 +34,7 @@ class ClipItem:
     track_id: int
     clip_index: int
     manipulation_mask: FloatArray | None = None
+    skipped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +46,7 @@ class ClipBatch:
     statistics of an encoder see no invented picture. `pts_seconds` (B, T) float32 from the clip's first frame.
     `labels` (B,) int64 0 real 1 fake; `class_labels` (B,) int64 0 real, 1..M manipulation.
     `manipulation_masks` (B, T, G, G) float32, if asked for: the changed share of each cell of a grid over the
-    picture, -1 where nobody knows.
+    picture, -1 where nobody knows. `skipped` are those of its clips, for counting.
     """
 
     mask: Tensor
@@ -60,6 +62,7 @@ class ClipBatch:
     frames: Tensor | None = None
     features: Tensor | None = None
     manipulation_masks: Tensor | None = None
+    skipped: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.frames is None) == (self.features is None):
@@ -135,6 +138,7 @@ def collate(items: Sequence[ClipItem]) -> ClipBatch:
         frames=_frames(items, length),
         features=_features(items, length),
         manipulation_masks=_manipulation_masks(items, length),
+        skipped=tuple(name for item in items for name in item.skipped),
         mask=torch.arange(length)[None, :] < counts[:, None],
         pts_seconds=torch.from_numpy(pts),
         labels=torch.tensor([item.label for item in items], dtype=torch.int64),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -23,7 +24,7 @@ from vidfake.data.items import (
 from vidfake.data.store import ClipStore
 from vidfake.data.store_index import StoredClip
 from vidfake.data.transforms import Augment
-from vidfake.errors import ManifestError, SamplerError
+from vidfake.errors import MakerError, ManifestError, SamplerError, UnchangedFakeError
 from vidfake.seeding import generator
 from vidfake.types import FAKE, REAL, ByteArray, FloatArray, VideoRecord
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ClipBatch", "ClipDataset", "ClipItem", "Draw", "collate"]
 
+MOST_INSTEAD = 32  # fakes tried of the same clip, and of others, where one cannot be made
 Transform = Callable[[ByteArray, np.random.Generator], ByteArray]
 
 
@@ -55,7 +57,9 @@ class ClipDataset(Dataset[ClipItem]):
         mask_cells: G, for items that carry their manipulation mask as a grid of G x G cells; 0: they carry none.
             A transform that is no `Augment` is then taken not to move anything.
 
-    A fake in which nothing visible changed is drawn again, and MakerError raised where that does not help.
+    A fake in which nothing visible changed is drawn again. Where that does not help, as on a face that does not
+    move, training takes another one in its place and says so (`ClipItem.skipped`): by another maker of the same
+    clip, else by the same maker of another. Evaluation takes none: `drop_unmade` leaves such fakes out beforehand.
 
     `items` and `table()` describe the items; a `Draw` or a plain index reads one.
     """
@@ -74,6 +78,7 @@ class ClipDataset(Dataset[ClipItem]):
         mask_cells: int = 0,
     ) -> None:
         self.mask_cells = mask_cells
+        self._still: dict[tuple[int | str, ...], bool] = {}
         self.store = store
         self.makers = dict(makers or {})
         self._needs = {name: _needs(name) for name in self.makers}
@@ -138,13 +143,26 @@ class ClipDataset(Dataset[ClipItem]):
 
     def __getitem__(self, index: int | Draw) -> ClipItem:
         draw = index if isinstance(index, Draw) else Draw(index)
-        item = self.items[draw.item]
+        asked = self.items[draw.item]
         epoch = draw.epoch if self.training else 0
-        twin = self.items[draw.twin] if draw.twin >= 0 else item
+        twin = self.items[draw.twin] if draw.twin >= 0 else asked
         # a stream each: what the stretch draws, or not, must not change the augmentation shared with a twin
         name = (epoch, draw.repeat, *_name(twin))
-        start, pts = self._stretch(item, generator(self.seed, "stretch", *name))
-        faces, mask = self._faces(item, slice(start, start + len(pts)), epoch, draw.repeat)
+        skipped: list[str] = []
+        for item in self._in_turn(asked, name):
+            start, pts = self._stretch(item, generator(self.seed, "stretch", *name))
+            try:
+                faces, mask = self._faces(item, slice(start, start + len(pts)), epoch, draw.repeat)
+                break
+            except UnchangedFakeError:
+                if not self.training:
+                    raise
+                skipped.append(item.video_id)
+        else:
+            raise MakerError(
+                f"nothing visible changed in any of {len(skipped)} fakes: {', '.join(dict.fromkeys(skipped))}. "
+                "Do these faces move? Leave their videos or these makers out, or add makers that need no movement."
+            )
         if self.transform is not None:
             rng = generator(self.seed, "augment", *name)
             if isinstance(self.transform, Augment):
@@ -152,7 +170,45 @@ class ClipDataset(Dataset[ClipItem]):
             else:
                 faces = self.transform(faces, rng)
         cells = _cells(mask, item, len(faces), self.mask_cells) if self.mask_cells else None
-        return self.item(item, faces=faces, pts_seconds=pts, manipulation_mask=cells)
+        made = self.item(item, faces=faces, pts_seconds=pts, manipulation_mask=cells)
+        return replace(made, skipped=tuple(skipped)) if skipped else made
+
+    def _in_turn(self, item: Item, name: tuple[int | str, ...]) -> Iterator[Item]:
+        """The item, and what may take its place: the draw's `name` decides in which order."""
+        yield item
+        rng = generator(self.seed, "instead", item.maker, *name)
+        same_clip = [
+            other for other in self.items if other.clip is item.clip and other.maker not in ("", item.maker)
+        ]
+        same_maker = [other for other in self.items if other.maker == item.maker and other.clip is not item.clip]
+        for others in (same_clip, same_maker):
+            yield from (others[i] for i in rng.permutation(len(others))[:MOST_INSTEAD])
+
+    def drop_unmade(self) -> int:
+        """Leave out the fakes that would equal their real, for evaluation and for reading by index. How many."""
+        kept = [item for i, item in enumerate(self.items) if not self.is_unmade(i)]
+        dropped, self.items = len(self.items) - len(kept), kept
+        return dropped
+
+    def is_unmade(self, index: int) -> bool:
+        """Whether item `index` is by a maker over time, and its clip does not move enough for it (evaluation)."""
+        item = self.items[index]
+        if not item.maker or self._needs[item.maker].min_frames < 2:
+            return False
+        from vidfake.data.made import hardly_moves
+
+        start = item.start or 0
+        frames = slice(start, start + self.num_frames)
+        where = (*_name(item), start)
+        if where not in self._still:
+            self._still[where] = hardly_moves(self.store.read_faces(item.clip, frames))
+        if not self._still[where]:
+            return False
+        try:
+            self._faces(item, frames, 0, 0)
+        except UnchangedFakeError:
+            return True
+        return False
 
     def _stretch(self, item: Item, rng: np.random.Generator) -> tuple[int, FloatArray]:
         """First frame, and times from it on, of the frames that this draw takes."""

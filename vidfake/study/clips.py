@@ -109,7 +109,7 @@ def make_dataset(
 ) -> ClipDataset:
     """Clips of the records, and fakes made of the real ones; up to `most` clips of a video, evenly spread.
 
-    Classes that training does not know come after those it does.
+    Classes that training does not know come after those it does. Fakes that would equal their real are left out.
     """
     built = build_makers(makers)
     extra = [n for n in class_names_of(records, list(built)) if n not in class_names]
@@ -117,6 +117,7 @@ def make_dataset(
     if most:
         kept = _spread(dataset, most)
         dataset.items = [item for item in dataset.items if id(item.clip) in kept]
+    dataset.drop_unmade()
     return dataset
 
 

@@ -107,6 +107,7 @@ def build_feeder(
     drawn_from = data.reference if config.data.cache_features else data.training
     sampler = choose_sampler(config, drawn_from.table(), loss, here)
     chosen = reference_subset(data.reference, MAX_REFERENCE_CLIPS, config.seed)
+    chosen = [index for index in chosen if not data.reference.is_unmade(index)]
     training: Dataset[ClipItem] = data.training
     reference: Dataset[ClipItem] = data.reference
     validation: Dataset[ClipItem] = data.validation

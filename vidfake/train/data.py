@@ -25,7 +25,8 @@ MASK_CELLS = 28  # along each side of a manipulation mask in a batch; a mask hea
 class RunData:
     """Datasets of one run. `reference` are the training clips as evaluation sees them, for fitting read-outs.
 
-    `class_names` lists the classes of training first, then those that only validation has;
+    `class_names` lists the classes of training first, then those that only validation has; `num_left_out` fakes of
+    validation would have equalled their real, and are not among its items;
     `num_training_classes` counts the former, ``real`` included.
     """
 
@@ -35,6 +36,7 @@ class RunData:
     validation: ClipDataset
     class_names: tuple[str, ...]
     num_training_classes: int
+    num_left_out: int = 0
 
 
 def build_data(config: RunConfig) -> RunData:
@@ -76,7 +78,15 @@ def build_data(config: RunConfig) -> RunData:
         store, records=validation, class_names=class_names, num_frames=frames, makers=validation_makers,
         seed=config.seed, transform=degradations(config),
     )  # fmt: skip
-    return RunData(store, training, reference, held_out, class_names, len(names))
+    if settings.cache_features:  # otherwise few of them are read (`batches.build_feeder`)
+        reference.drop_unmade()
+    left_out = held_out.drop_unmade()
+    if left_out and not any(item.label == FAKE for item in held_out.items):
+        raise ConfigError(
+            f"nothing visible changed in any of the {left_out} fakes of validation: its faces do not move enough "
+            f"for {', '.join(validation_makers)}. Add makers that need no movement to data.validation_makers."
+        )
+    return RunData(store, training, reference, held_out, class_names, len(names), left_out)
 
 
 def degradations(config: RunConfig) -> Augment | None:

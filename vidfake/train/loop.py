@@ -116,18 +116,22 @@ class Fit:
         p, s = self.progress, self.settings
         self.module.train()
         saved = time.monotonic()
+        skipped = 0
         self.optimizer.zero_grad(set_to_none=True)
         for batch in self.batches(p.epoch, p.step_in_epoch):
             last = p.step_in_epoch + 1 == self.steps_per_epoch
             update = last or (p.step_in_epoch + 1) % s.accumulate == 0
             losses = self._step(batch.to(self.world.device), update)
+            skipped += self._count_fakes(batch)
             p.step_in_epoch += 1
             if not update:
                 continue
             p.step += 1
             if self.log is not None:
                 rates = {f"rate_{g['name']}".replace(" ", "_"): g["lr"] for g in self.optimizer.param_groups}
-                self.log.write("train", p.step, epoch=p.epoch, **losses, **rates)
+                counts = {"skipped_fakes": skipped} if skipped else {}
+                self.log.write("train", p.step, epoch=p.epoch, **losses, **rates, **counts)
+            skipped = 0
             self.report(f"epoch {p.epoch + 1}/{s.epochs}", p.step_in_epoch, self.steps_per_epoch)
             if self.world.any(self.stop.requested):
                 self._save_state()
@@ -138,6 +142,17 @@ class Fit:
             if time.monotonic() - saved > SAVE_SECONDS:
                 self._save_state()
                 saved = time.monotonic()
+
+    def _count_fakes(self, batch: ClipBatch) -> int:
+        """Note which fakes this process has seen, and which were skipped; how many of these."""
+        p = self.progress
+        for counts, names in ((p.made, batch.video_ids), (p.skipped, batch.skipped)):
+            for name in names:
+                if "#" in name:
+                    counts[name] = counts.get(name, 0) + 1
+        if batch.skipped:
+            self.report("fakes skipped: nothing visible changed", sum(p.skipped.values()), None)
+        return len(batch.skipped)
 
     def _step(self, batch: ClipBatch, update: bool) -> dict[str, float]:
         s, p = self.settings, self.progress

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +48,14 @@ CONFIG_FILE, LOG_FILE, RESULT_FILE, SCORES_FILE = "config.toml", "log.jsonl", "r
 
 @dataclass(frozen=True)
 class RunResult:
-    """Where the run is and what it reached; `metrics` are those of the best epoch on validation."""
+    """Where the run is and what it reached; `metrics` are those of the best epoch on validation;
+    `made_fakes` counts them (`result.json` has the same)."""
 
     folder: Path
     checkpoint: Path
     best_epoch: int | None
     metrics: dict[str, Any]
+    made_fakes: dict[str, Any] = field(default_factory=dict)
 
 
 def run_folder(config: RunConfig) -> Path:
@@ -94,7 +96,7 @@ def train_run(config: RunConfig, *, resume: bool = False, report: Report | None 
         here.barrier()
         if not here.is_main:
             metrics = {}
-    return RunResult(folder, folder / "best.vidfake", progress.best_epoch, metrics)
+    return RunResult(folder, folder / "best.vidfake", progress.best_epoch, metrics, run.made_fakes(progress))
 
 
 def _check_folder(folder: Path, resume: bool) -> None:
@@ -161,6 +163,25 @@ class _Run:
         finally:
             if fit.log is not None:
                 fit.log.close()
+
+    def made_fakes(self, progress: Progress) -> dict[str, Any]:
+        """How many fakes of training were made (by the main process) and skipped because nothing visible changed,
+        by maker; those never made, as ``video_id#maker``; and how many validation is without."""
+
+        def by_maker(counts: dict[str, int]) -> dict[str, int]:
+            found = dict.fromkeys(self.data.training.makers, 0)
+            for name, count in counts.items():
+                maker = name.rpartition("#")[2]
+                if maker in found:
+                    found[maker] += count
+            return found
+
+        return {
+            "made": by_maker(progress.made),
+            "skipped": by_maker(progress.skipped),
+            "never_made": sorted(set(progress.skipped) - set(progress.made)),
+            "left_out_of_validation": self.data.num_left_out,
+        }
 
     def validate(self) -> Metrics:
         """AUC at every level on the validation split, read out as scoring will read it."""
@@ -243,6 +264,7 @@ class _Run:
                 "validation": metrics,
                 "validation_by_manipulation": by_manipulation_metrics(table, self.config),
                 "readout": chosen,
+                "made_fakes": self.made_fakes(progress),
                 "torch": torch.__version__,
             },
         )

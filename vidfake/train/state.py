@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,17 @@ FORMAT = 1
 
 @dataclass
 class Progress:
-    """Counters of a run. `step_in_epoch` batches of epoch `epoch` are done; `step` optimiser steps in all."""
+    """Counters of a run. `step_in_epoch` batches of epoch `epoch` are done; `step` optimiser steps in all.
+
+    `made` and `skipped` count fakes by `video_id`: those seen, and those in which nothing visible changed."""
 
     epoch: int = 0
     step_in_epoch: int = 0
     step: int = 0
     best_metric: float | None = None
     best_epoch: int | None = None
+    made: dict[str, int] = field(default_factory=dict)
+    skipped: dict[str, int] = field(default_factory=dict)
 
 
 def random_state() -> dict[str, Any]:
