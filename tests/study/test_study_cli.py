@@ -10,7 +10,7 @@ import toy_study
 from typer.testing import CliRunner
 
 from vidfake.cli.main import app
-from vidfake.cli.study import _shard
+from vidfake.cli.study import _shard, _with_detector
 from vidfake.config import to_toml
 from vidfake.errors import ConfigError, StoreError
 from vidfake.study.definition import load_study, with_stores
@@ -66,3 +66,20 @@ def test_stores_by_name(file: Path) -> None:
     assert (study.data.store, study.tests[0].store) == ("a", "b")
     with pytest.raises(ConfigError, match="a name of: study, people"):
         with_stores(study, ["other=c"])
+
+
+def test_encoder_of_a_run_or_of_the_shipped_detector(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run" / "best.vidfake").mkdir(parents=True)
+    (tmp_path / "shipped").mkdir()
+    monkeypatch.setattr("vidfake.default.shipped.find_shipped", lambda: tmp_path / "shipped")
+    monkeypatch.chdir(tmp_path)
+
+    def taken(given: str) -> str:
+        study = load_study(file, [f"data.encoder_checkpoint={given}"])
+        return _with_detector(study).data.encoder_checkpoint
+
+    assert taken(str(tmp_path / "run")) == str(tmp_path / "run" / "best.vidfake")
+    assert taken("default") == str(tmp_path / "shipped")
+    assert _with_detector(load_study(file)) == load_study(file)

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -73,7 +74,7 @@ def _register_run(group: typer.Typer) -> None:
         from vidfake.cli import display
         from vidfake.study.definition import load_study, with_stores
 
-        definition = with_stores(load_study(study, settings or []), stores or [])
+        definition = _with_detector(with_stores(load_study(study, settings or []), stores or []))
         if dry_run:
             _print_plan(definition, as_json=as_json)
             return
@@ -232,6 +233,16 @@ def _register_readers(group: typer.Typer) -> None:
             + (f", {left_out} are of another search space and left out" if left_out else "")
             + f". Look at them: optuna-dashboard {optuna}"
         )
+
+
+def _with_detector(definition: StudyDefinition) -> StudyDefinition:
+    """The study with the folder of the checkpoint whose encoder it takes: a run's best one, or the shipped one."""
+    from vidfake.cli.checkpoints import find_checkpoint
+
+    given = definition.data.encoder_checkpoint
+    if not given:
+        return definition
+    return replace(definition, data=replace(definition.data, encoder_checkpoint=str(find_checkpoint(Path(given)))))
 
 
 def _print_plan(definition: StudyDefinition, *, as_json: bool) -> None:
