@@ -146,6 +146,16 @@ def test_killed_study_goes_on_where_it_was(finished: Path, store: Path, tmp_path
     assert not list(tmp_path.rglob("*.started"))
 
 
+@pytest.mark.slow
+def test_shards_that_start_together_share_a_folder(finished: Path, store: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(SUPPORT / "run_toy_study.py"), str(store), str(tmp_path), "0"]
+    shards = [subprocess.Popen([*command, str(i), "2"]) for i in range(2)]
+    assert [shard.wait(timeout=300) for shard in shards] == [0, 0]
+    assert contents(tmp_path) == contents(finished)
+    assert len(list((tmp_path / "features").iterdir())) == len(list((finished / "features").iterdir()))
+    assert StudyFolder(tmp_path).state() == StudyFolder(finished).state()
+
+
 def test_end_to_end_study_trains_encoders_and_leaves_held_out_fakes_alone(store: Path, tmp_path: Path) -> None:
     config = toy_study.study(store).config
     config = {

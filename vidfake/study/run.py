@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 
 from vidfake.data.locking import writer_lock
 from vidfake.data.pool import Crash, run_jobs
-from vidfake.errors import UnknownNameError
+from vidfake.errors import StoreError, UnknownNameError
 from vidfake.registry import nearest
 from vidfake.study.arms import Arm, plan_arms
 from vidfake.study.bench import Bench, BenchPlan, Stamp, new_record, one_thread
@@ -29,6 +30,7 @@ from vidfake.study.search import Done, SearchJob, points_of, search_jobs, search
 from vidfake.study.tpe import check_optuna
 
 Watch = Callable[[StudyProgress], None]
+TURN_SECONDS = 0.5  # between looks at whether another shard has finished preparing
 
 
 @dataclass(frozen=True)
@@ -87,9 +89,11 @@ class _Session:
         self.material: Material = prepare(study, out, report)
         self.arms, excluded = plan_arms(study, len(self.material.class_names))
         self.excluded = {(e.task, e.arm): e for e in excluded}
-        self.stamp = self._register(accept)
-        sets = self.material.prepare()
-        self._note(sets)
+        with _turn(out):
+            self.stamp = self._register(accept)
+        with _turn(out):
+            sets = self.material.prepare()
+            self._note(sets)
         self.plan = BenchPlan.of(study, sets.folders, out, self.stamp)
         self.folder.drop_old_markers()
         self.crashed: list[str] = []
@@ -151,8 +155,9 @@ class _Session:
         self._work(work, trials, partial(start_search, kept_from), pace)
         finals = [job for arm in arms for job in self._final_jobs(arm, pace, seeds[arm.task, arm.name])]
         if finals:
-            tests = self.material.open_tests()
-            self._note(tests)
+            with _turn(self.out):
+                tests = self.material.open_tests()
+                self._note(tests)
             final = FinalPlan(self.plan, tests.folders, self.study)
             self._work(partial(final_work, final), finals, one_thread, pace)
         now = pace.now()
@@ -252,6 +257,19 @@ class _Session:
             self.folder.write_record(failed)
             self.crashed.append(failed.key)
         return [Done(r.key, r.phase, "failed", 0.0) for r in made]
+
+
+@contextmanager
+def _turn(out: Path) -> Iterator[None]:
+    """One shard at a time: what all need (``study.json``, features) is made by the first and found by the rest."""
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(writer_lock(out / "features"))
+                break
+            except StoreError:  # another shard has it
+                time.sleep(TURN_SECONDS)
+        yield
 
 
 @contextmanager

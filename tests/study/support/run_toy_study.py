@@ -1,4 +1,4 @@
-"""Runs the toy study of a store into a folder, for a test that kills it: STORE OUT WORKERS."""
+"""Runs the toy study of a store into a folder, for a test that kills it: STORE OUT WORKERS [SHARD SHARDS]."""
 
 from __future__ import annotations
 
@@ -14,4 +14,5 @@ from vidfake.study import run
 if __name__ == "__main__":
     toy_study.register()
     run.code_version = lambda: toy_study.CODE
-    run.run_study(toy_study.study(Path(sys.argv[1])), Path(sys.argv[2]), workers=int(sys.argv[3]))
+    shard = (int(sys.argv[4]), int(sys.argv[5])) if len(sys.argv) > 4 else (0, 1)
+    run.run_study(toy_study.study(Path(sys.argv[1])), Path(sys.argv[2]), workers=int(sys.argv[3]), shard=shard)
