@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
-from vidfake.synth import MakerClip
+from vidfake.synth import MAKERS, MakerClip
 
 SIZE, LENGTH = 128, 8
 POINTS = np.array([[45, 50], [83, 50], [64, 72], [48, 92], [80, 92]], float)
@@ -41,3 +44,30 @@ def still() -> MakerClip:
     """The same, its first frame in all frames."""
     one = draw_clip(1)
     return MakerClip(np.repeat(one.faces, LENGTH, 0), np.repeat(one.landmarks, LENGTH, 0))
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], str]:
+    """Files of small, untrained autoencoders: another seed, other weights. Nothing is drawn well by them."""
+    import torch
+
+    from vidfake.synth.autoencoder_file import write_tensors
+    from vidfake.synth.autoencoder_net import Autoencoder, AutoencoderSettings
+
+    folder, settings = tmp_path_factory.mktemp("weights"), AutoencoderSettings(32, width=4, bottleneck=16)
+
+    def write(seed: int) -> str:
+        path = folder / f"{seed}.safetensors"
+        if not path.exists():
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                write_tensors(path, Autoencoder(settings).state_dict(), settings, {"steps": 0, "sources": []})
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def options_of(weights: Callable[[int], str]) -> Callable[[str], dict[str, Any]]:
+    """The options without which the maker of that name cannot be built."""
+    return lambda name: {"weights": weights(0)} if MAKERS.row(name).details.get("needs_weights") else {}

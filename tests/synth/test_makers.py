@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 from vidfake.errors import ConfigError
-from vidfake.synth import MAKERS, MadeClip, Maker, MakerClip
+from vidfake.synth import MAKERS, AnyMaker, MadeClip, Maker, MakerClip
 from vidfake.synth.blending import shared_mask
 from vidfake.synth.compose import apply_maker, maker_facts
 from vidfake.synth.masks import OUTLINES, clip_masks, face_frame, outline_points
@@ -17,10 +19,13 @@ SIZE = 128
 POINTS = np.array([[45, 50], [83, 50], [64, 72], [48, 92], [80, 92]], float)
 
 
-def build(name: str) -> Maker:
+@pytest.fixture
+def build(options_of: Callable[[str], dict[str, Any]]) -> Callable[[str], Maker]:
     """The row's maker; one that needs a donor gets the clip's negative with other landmarks."""
-    maker = MAKERS.build(name)
+    return lambda name: _with_donor(name, MAKERS.build(name, **options_of(name)))
 
+
+def _with_donor(name: str, maker: AnyMaker) -> Maker:
     def make(clip: MakerClip, rng: np.random.Generator) -> MadeClip:
         landmarks = np.repeat((POINTS * (1.05, 0.98))[None], len(clip.faces), 0)
         donor = MakerClip(255 - clip.faces[::-1], landmarks) if maker_facts(name).needs_donor else None
@@ -30,7 +35,7 @@ def build(name: str) -> Maker:
 
 
 @pytest.mark.parametrize("name", MAKERS.names())
-def test_a_made_clip_keeps_its_promises(name: str, clip: MakerClip) -> None:
+def test_a_made_clip_keeps_its_promises(name: str, clip: MakerClip, build: Callable[[str], Maker]) -> None:
     make = build(name)
     kept = clip.faces.copy()
     for seed in range(6):
@@ -71,7 +76,9 @@ HARD = {
 @pytest.mark.parametrize("size", [97, 128])
 @pytest.mark.parametrize("case", HARD)
 @pytest.mark.parametrize("name", MAKERS.names())
-def test_faces_that_are_hard_to_place_break_nothing(name: str, case: str, size: int, clip: MakerClip) -> None:
+def test_faces_that_are_hard_to_place_break_nothing(
+    name: str, case: str, size: int, clip: MakerClip, build: Callable[[str], Maker]
+) -> None:
     hard = MakerClip(clip.faces[:, :size, :size].copy(), np.repeat(HARD[case][None], len(clip.faces), 0))
     for seed in range(2):
         made = build(name)(hard, np.random.default_rng(seed))
@@ -82,7 +89,7 @@ def test_faces_that_are_hard_to_place_break_nothing(name: str, case: str, size: 
 
 
 @pytest.mark.parametrize("name", MAKERS.names())
-def test_grey_footage_stays_grey(name: str, clip: MakerClip) -> None:
+def test_grey_footage_stays_grey(name: str, clip: MakerClip, build: Callable[[str], Maker]) -> None:
     grey = MakerClip(np.repeat(clip.faces[..., 1:2], 3, axis=-1), clip.landmarks)
     for seed in range(3):
         made = build(name)(grey, np.random.default_rng(seed))
@@ -96,7 +103,7 @@ def test_rows_name_their_source(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MAKERS.names())
-def test_masks_are_soft(name: str, clip: MakerClip) -> None:
+def test_masks_are_soft(name: str, clip: MakerClip, build: Callable[[str], Maker]) -> None:
     """No hard edge: next to the untouched surroundings the blend is faint."""
     made = build(name)(clip, np.random.default_rng(2))
     for mask in made.mask[made.mask.max(axis=(1, 2)) > 0]:

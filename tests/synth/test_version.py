@@ -6,8 +6,10 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +20,10 @@ from vidfake.synth.compose import build_maker
 from vidfake.synth.version import describe_maker, synth_version
 
 
-def another(value: object) -> object:
+def another(value: object, weights: Callable[[int], str]) -> object:
     """Another value that a maker's option takes."""
+    if isinstance(value, str):
+        return weights(1)
     if isinstance(value, tuple):
         return value[:-1] if isinstance(value[0], str) else (*value[:-1], value[-1] - 1)
     if value is None:
@@ -29,13 +33,16 @@ def another(value: object) -> object:
 
 
 @pytest.mark.parametrize("name", MAKERS.names())
-def test_no_option_is_forgotten(name: str) -> None:
+def test_no_option_is_forgotten(
+    name: str, options_of: Callable[[str], dict[str, Any]], weights: Callable[[int], str]
+) -> None:
     """Whichever option of a row is changed, its maker is described otherwise."""
-    told = describe_maker(MAKERS.build(name))
+    needed = options_of(name)
+    told = describe_maker(MAKERS.build(name, **needed))
     json.dumps(told, allow_nan=False)
     assert told["function"].startswith(f"vidfake.synth.{name}.")
     for option, parameter in MAKERS.row(name).options().items():
-        changed = MAKERS.build(name, **{option: another(parameter.default)})
+        changed = MAKERS.build(name, **needed | {option: another(parameter.default, weights)})
         assert describe_maker(changed) != told, f"{option} does not reach the key of cached features"
 
 

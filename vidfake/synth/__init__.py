@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vidfake.synth import autoencoder as _autoencoder  # noqa: F401
 from vidfake.synth import cross_blend as _cross_blend  # noqa: F401
 from vidfake.synth import expression_warp as _expression_warp  # noqa: F401
 from vidfake.synth import flicker_blend as _flicker_blend  # noqa: F401
