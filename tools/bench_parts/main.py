@@ -20,6 +20,7 @@ PARTS = {
     "pipeline": "scoring a video: seconds per stage, times real time, ratio to decoding, peak memory",
     "reading": "what a frame costs beyond its decoding: thumbnail, shrunk, part of it, whole",
     "training": "clips per second, end to end and with cached features; clip store size and read rate",
+    "synth": "makers of fakes: clips per second of one core, alone and composed; a whole video",
     "losses": "every loss against plain cross-entropy and pytorch-metric-learning",
     "study": "a loss study on cached features: seconds per run, overhead of the runner, memory, the whole study",
     "gpu": "the encoder on a graphics card: frames per second in single and half precision",
@@ -45,14 +46,14 @@ def machine() -> str:
     )
 
 
-def write(part: str, tables: list[Table]) -> None:
-    """Replace the part's section of docs/benchmarks.md."""
+def write(part: str, tables: list[Table], command: str = "") -> None:
+    """Replace the part's section of docs/benchmarks.md; `command` made it, where that is not the part's name."""
     path = ROOT / "docs" / "benchmarks.md"
     text = path.read_text("utf-8") if path.exists() else "# Benchmarks\n"
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
     body = "\n".join(table.markdown() for table in tables)
-    section = f"## {part}\n\n`tools/bench {part}` on {date}: {machine()}\n\n{body}"
-    pattern = re.compile(rf"^## {part}$.*?(?=^## |\Z)", re.M | re.S)
+    section = f"## {part}\n\n`tools/bench {command or part}` on {date}: {machine()}\n\n{body}"
+    pattern = re.compile(rf"^## {re.escape(part)}$.*?(?=^## |\Z)", re.M | re.S)
     text = pattern.sub(lambda _: section + "\n", text) if pattern.search(text) else f"{text.rstrip()}\n\n{section}"
     path.write_text(text.rstrip() + "\n", "utf-8")
 
@@ -62,7 +63,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--write", action="store_true", help="write the tables into docs/benchmarks.md")
+    parser.add_argument(
+        "--from", dest="folder", type=Path, metavar="DIR", help="study only: read a study that was run, run nothing"
+    )
     arguments = parser.parse_args()
+    if arguments.folder is not None:
+        if arguments.parts != ["study"]:
+            parser.error("--from is of the part study: tools/bench study --from DIR")
+        name, tables = importlib.import_module("study").finished(arguments.folder)
+        for table in tables:
+            print(table.markdown())
+        if arguments.write:
+            write(f"study {name}", tables, "study --from DIR")
+        return
     if not arguments.parts:
         for name, what in PARTS.items():
             print(f"{name:10} {what}")

@@ -7,8 +7,12 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from table import Table
+
+if TYPE_CHECKING:
+    from vidfake.study.analysis_times import StudyTimes
 
 LOSSES = ("softmax", "arcface", "subcenter_arcface", "ring", "triplet", "supcon", "multi_similarity", "ranked_list")
 CLASSES = ("none", "swap", "mouth", "warp", "blend", "flicker")
@@ -55,8 +59,8 @@ def write_store(folder: Path, *, sources: int = 90, clips: int = 6, frames: int 
 
 def run() -> list[Table]:
     """The laptop study's settings on that store, with a few of its losses."""
+    from vidfake.study.analysis_times import study_times
     from vidfake.study.definition import StudyData, StudyTest, load_study
-    from vidfake.study.pace import StudyProgress
     from vidfake.study.results import StudyFolder
     from vidfake.study.run import run_study
 
@@ -74,38 +78,84 @@ def run() -> list[Table]:
             tests=(StudyTest("people"),),
             config={**laptop.config, "model": {**laptop.config["model"], "encoder": _small_encoder()}},
         )
-        seen: list[tuple[float, StudyProgress]] = []
-        run_study(study, out, workers=workers, watch=lambda now: seen.append((time.perf_counter(), now)))
-        records = list(StudyFolder(out).all_records())
+        run_study(study, out, workers=workers)
+        times = study_times(StudyFolder(out))
         start = time.perf_counter()
         run_study(study, out, workers=workers)
         again = time.perf_counter() - start
-    spent = sum(r.cost.seconds for r in records)
-    wall = seen[-1][0] - seen[0][0]
     full = len(laptop.loss_names()) * len(laptop.tasks) * (laptop.trials + len(laptop.seeds))
     # processor seconds: a machine that others use too would say nothing else
-    each = {p: [r.cost.cpu_seconds for r in records if r.phase == p] for p in ("search", "final")}
-    mean = {phase: sum(values) / len(values) for phase, values in each.items()}
+    mean = {phase: found.cpu_seconds for phase, found in times.by_phase.items()}
     hours = len(laptop.loss_names()) * len(laptop.tasks) / workers / 3600
     hours *= laptop.trials * mean["search"] + len(laptop.seeds) * mean["final"]
-    per_loss = [
-        [loss, sum(s) / len(s)]
-        for loss in LOSSES
-        for s in [[r.cost.cpu_seconds for r in records if r.arm == loss and r.phase == "search"]]
+    whole = f"whole laptop study ({full} runs) at this rate"
+    tables = tables_of(times, f"{laptop.steps} steps of 64 clips of 8 frames")
+    more = [["a finished study run again", f"{again:.1f} s"], [whole, f"{hours:.2f} h"]]
+    return [replace(tables[0], rows=[*tables[0].rows, *more]), *tables[1:]]
+
+
+def finished(folder: Path) -> tuple[str, list[Table]]:
+    """The name of a study that was run, and what it took."""
+    from vidfake.study.analysis_times import study_times
+    from vidfake.study.results import StudyFolder
+
+    times = study_times(StudyFolder(folder))
+    study = StudyFolder(folder).state().study
+    return times.name, tables_of(times, f"{study.trials} trials and {len(study.seeds)} seeds per loss and task")
+
+
+def tables_of(times: StudyTimes, what: str) -> list[Table]:
+    """The whole, and each loss."""
+    wall = times.wall
+    memory = max(times.peak_rss_mib.values())
+    of = "of a run" if times.peak_of_run else "of a worker process"
+    parent = times.parent_rss_mib
+    together = (
+        f"{wall.workers} x {memory:.0f} MiB, and the process that hands out runs"
+        if parent is None
+        else f"{wall.workers * memory + parent:.0f} MiB"
+    )
+    rows: list[list[object]] = [
+        ["runs (of them failed)", f"{times.runs} ({times.failed})"],
+        ["wall time with runs going on", f"{wall.seconds / 60:.1f} min in {wall.sessions} session(s)"],
+        ["preparing clips and features", _minutes(wall.preparing)],
+        ["standing still or preparing, between runs", _minutes(wall.pauses)],
+        ["processor time of the runs", f"{times.cpu_seconds / 60:.1f} min"],
+        *(
+            [f"seconds per {word}, mean", f"{m.seconds:.2f} ({m.cpu_seconds:.2f} of a processor)"]
+            for phase, word in (("search", "trial"), ("final", "final run"))
+            if (m := times.by_phase.get(phase))
+        ),
+        ["overhead of the runner: share of the workers' time that was no run", f"{100 * wall.overhead:.1f} %"],
+        [f"peak memory {of}", f"{memory:.0f} MiB"],
+        ["peak memory of the process that hands out runs", _mib(parent)],
+        ["all processes together, at most", together],
+    ]
+    notes = [f"Wall time and overhead from {wall.source}. Pages of clips that all processes map count for each."]
+    tasks = list(dict.fromkeys(task for found in times.by_loss.values() for task, _ in found))
+    kinds = [(task, phase) for task in tasks for phase in ("search", "final")]
+    words = {"search": "trial", "final": "final run"}
+    header = ["loss", *(f"{task}: {words[phase]}" for task, phase in kinds), f"peak MiB {of}"]
+    losses: list[list[object]] = [
+        [
+            loss,
+            *(found[kind].cpu_seconds if kind in found else "–" for kind in kinds),
+            f"{times.peak_rss_mib[loss]:.0f}",
+        ]
+        for loss, found in times.by_loss.items()
     ]
     return [
-        Table(
-            f"Loss study, cached, {laptop.steps} steps of 64 clips of 8 frames, {workers} processes",
-            ["what", "figure"],
-            [["processor seconds per trial", mean["search"]], ["processor seconds per final run", mean["final"]],
-             ["overhead of the runner, processes' start included", f"{100 * (wall * workers / spent - 1):.1f} %"],
-             ["peak memory of a process", f"{max(r.cost.peak_rss_mib for r in records):.0f} MiB"],
-             ["failed runs", sum(r.status != "ok" for r in records)],
-             ["a finished study run again", f"{again:.1f} s"],
-             [f"whole laptop study ({full} runs) at this rate", f"{hours:.2f} h"]],
-        ),
-        Table("Processor seconds per trial by loss", ["loss", "seconds"], per_loss),
-    ]  # fmt: skip
+        Table(f"Study '{times.name}', {what}, {wall.workers} processes", ["what", "figure"], rows, notes),
+        Table("Processor seconds per run by loss", header, losses, ["Means over the runs that did not fail."]),
+    ]
+
+
+def _minutes(seconds: float | None) -> str:
+    return "not recorded" if seconds is None else f"{seconds / 60:.1f} min"
+
+
+def _mib(value: float | None) -> str:
+    return "not recorded" if value is None else f"{value:.0f} MiB"
 
 
 def _small_encoder() -> dict[str, object]:

@@ -159,6 +159,7 @@ class Cost:
     seconds_per_run: float
     train_seconds_per_run: float
     peak_rss_mib: float
+    peak_of_run: bool
     retried: int
 
 
@@ -177,6 +178,7 @@ def costs_of(runs: StudyRuns, task: str) -> list[Cost]:
                     seconds / len(costs),
                     sum(c.train_seconds for c in costs) / len(costs),
                     max(c.peak_rss_mib for c in costs),
+                    all(c.peak_of_run for c in costs),
                     sum(c.attempts > 1 for c in costs),
                 )
             )

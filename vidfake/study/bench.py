@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,6 +22,7 @@ from vidfake.study.clips import HELD_OUT, IN_DOMAIN, TRAINING, StudyClips, open_
 from vidfake.study.definition import StudyDefinition
 from vidfake.study.fit import PlanCache, embedded, fit_run
 from vidfake.study.results import Phase, RunRecord, StudyFolder
+from vidfake.study.sessions import forget_peak, peak_rss_mib
 from vidfake.study.sets import ClipSet, PixelSet, TensorSet, open_set
 from vidfake.study.space import bounds_at, settings_at
 
@@ -193,6 +192,7 @@ def attempt(bench: Bench, record: RunRecord, make: Callable[[], RunRecord]) -> R
     """
     marker = bench.results.started_path(record)
     attempts = _begin(marker)
+    of_run = forget_peak()
     start, busy = time.perf_counter(), time.process_time()
     try:
         made = make()
@@ -207,6 +207,7 @@ def attempt(bench: Bench, record: RunRecord, make: Callable[[], RunRecord]) -> R
         seconds=time.perf_counter() - start,
         cpu_seconds=time.process_time() - busy,
         peak_rss_mib=peak_rss_mib(),
+        peak_of_run=of_run,
         attempts=attempts,
     )
     made = replace(made, cost=cost)
@@ -224,9 +225,3 @@ def _begin(marker: Path) -> int:
     except (OSError, ValueError) as error:
         raise StorageError(f"{marker}: cannot be written ({error}). Free some space and run again.") from error
     return before + 1
-
-
-def peak_rss_mib() -> float:
-    """Largest memory of this process so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 1024), 1)

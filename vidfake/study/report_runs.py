@@ -75,5 +75,9 @@ def costs(task: TaskAnalysis) -> Part:
         for c in task.costs
     ]
     header = ("loss", "runs", "minutes", "seconds per run", "of them training", "peak memory, MiB", "retried")
-    note = "Memory is the largest of the process so far, which makes many runs: an upper bound."
+    note = (
+        "Memory is the peak of a run, with the clips that all processes map."
+        if all(c.peak_of_run for c in task.costs)
+        else "Memory is the largest of the process so far, which made other runs before: an upper bound."
+    )
     return Part("Time and memory", note, table=Table(header, rows) if rows else None, closed=True)

@@ -43,7 +43,8 @@ class Cost:
     seconds: float = 0.0
     cpu_seconds: float = 0.0  # of the process: says what a run takes also where others use the machine
     train_seconds: float = 0.0
-    peak_rss_mib: float = 0.0  # of the process so far
+    peak_rss_mib: float = 0.0  # with the clips that all processes map
+    peak_of_run: bool = False  # else the peak is that of the process so far, which made other runs
     attempts: int = 1
 
 
@@ -196,7 +197,7 @@ class StudyFolder:
 
     def state(self) -> StudyState:
         """``study.json``. Raises StoreError when this is no study, or of another format."""
-        return from_dict(StudyState, _read(self.path / STUDY_FILE))
+        return from_dict(StudyState, read_json(self.path / STUDY_FILE))
 
     def write_state(self, state: StudyState) -> None:
         """Replace ``study.json``."""
@@ -224,7 +225,8 @@ class StudyFolder:
     def exclusions(self) -> list[Exclusion]:
         """Every arm that has no runs, with its reason."""
         return [
-            from_dict(Exclusion, _read(path)) for path in sorted((self.path / RUNS).glob(f"*/*/{EXCLUDED_FILE}"))
+            from_dict(Exclusion, read_json(path))
+            for path in sorted((self.path / RUNS).glob(f"*/*/{EXCLUDED_FILE}"))
         ]
 
     def table(self, record: RunRecord, test: str, readout: str = "") -> ScoreTable:
@@ -236,7 +238,7 @@ class StudyFolder:
 def read_record(path: Path) -> RunRecord:
     """One record. Raises StoreError when damaged."""
     try:
-        return from_dict(RunRecord, _read(path))
+        return from_dict(RunRecord, read_json(path))
     except ConfigError as error:
         raise StoreError(f"{path}: damaged record ({error}). Remove the file; the study makes it again.") from error
 
@@ -260,7 +262,8 @@ def file_name(arm: str) -> str:
     return arm.replace(" + ", "+").replace("*", "x").replace(" ", "")
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in one of a study's files. Raises StoreError when it is missing, damaged or of another format."""
     try:
         value = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:

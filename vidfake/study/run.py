@@ -27,6 +27,7 @@ from vidfake.study.material import Material, Report, Sets, cached_material, pixe
 from vidfake.study.pace import Pace, StudyProgress
 from vidfake.study.results import Exclusion, Phase, RunRecord, StudyFolder, best_trial
 from vidfake.study.search import Done, SearchJob, points_of, search_jobs, search_work, start_search
+from vidfake.study.sessions import SessionLog
 from vidfake.study.tpe import check_optuna
 
 Watch = Callable[[StudyProgress], None]
@@ -74,16 +75,27 @@ def run_study(
     whole = shard[1] == 1
     lock: AbstractContextManager[None] = writer_lock(out, None if whole else shard)
     with lock:
-        return _Session(study, out, workers, accept_change, report, watch or (lambda progress: None)).run(
-            only, shard
-        )
+        log = SessionLog(out, workers, shard)
+        with log.stage("prepare"):
+            session = _Session(study, out, workers, accept_change, report, watch or (lambda progress: None), log)
+        summary = session.run(only, shard)
+        log.write(ended=True)
+        return summary
 
 
 class _Session:
     def __init__(
-        self, study: StudyDefinition, out: Path, workers: int, accept: bool, report: Report, watch: Watch
+        self,
+        study: StudyDefinition,
+        out: Path,
+        workers: int,
+        accept: bool,
+        report: Report,
+        watch: Watch,
+        log: SessionLog,
     ) -> None:
         self.study, self.out, self.workers, self.report, self.watch = study, out, workers, report, watch
+        self.log = log
         self.folder = StudyFolder(out)
         prepare = cached_material if study.mode == "cached" else pixel_material
         self.material: Material = prepare(study, out, report)
@@ -152,14 +164,16 @@ class _Session:
         self.watch(pace.now())
         kept_from = (str(self.out / "tests"), *self.material.kept_from_search)
         work = partial(search_work, self.plan)
-        self._work(work, trials, partial(start_search, kept_from), pace)
+        with self.log.stage("search"):
+            self._work(work, trials, partial(start_search, kept_from), pace)
         finals = [job for arm in arms for job in self._final_jobs(arm, pace, seeds[arm.task, arm.name])]
         if finals:
-            with _turn(self.out):
+            with self.log.stage("tests"), _turn(self.out):
                 tests = self.material.open_tests()
                 self._note(tests)
             final = FinalPlan(self.plan, tests.folders, self.study)
-            self._work(partial(final_work, final), finals, one_thread, pace)
+            with self.log.stage("final"):
+                self._work(partial(final_work, final), finals, one_thread, pace)
         now = pace.now()
         return StudySummary(self.out, self.made, now.done, now.failed, len(self.excluded), tuple(self.crashed))
 
@@ -228,6 +242,7 @@ class _Session:
             for done in results:
                 for one in done:
                     self.made += 1
+                    self.log.ran(one.seconds)
                     pace.ran(one.phase, one.status, one.seconds)
                 self.watch(pace.now())
         self._read.clear()
