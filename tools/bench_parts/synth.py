@@ -19,17 +19,16 @@ COMPOSED = ("resynthesis+self_blend", "resynthesis+mouth_replace", "cross_blend+
 def maker_rows(draws: int) -> list[tuple[object, ...]]:
     """Per maker: clips per second of processor time, its slowest draw, and the share that checking adds."""
     import cv2
-    from maker_sheet import portrait_clips
+    from maker_sheet import drawable, portrait_clips
 
     from vidfake.data.made import check_made, visible_share
     from vidfake.seeding import generator
-    from vidfake.synth import MAKERS
     from vidfake.synth.compose import apply_maker, build_maker, maker_facts
 
     cv2.setNumThreads(1)
     clip, other = portrait_clips(2)
     rows: list[tuple[object, ...]] = []
-    for name in (*MAKERS.names(), *COMPOSED):
+    for name in (*drawable(None), *COMPOSED):  # those with a trained network are left out
         maker, donor = build_maker(name), other if maker_facts(name).needs_donor else None
         apply_maker(maker, clip, donor, generator("warm up", name))
         making, checking = [], 0.0
@@ -81,8 +80,8 @@ def run(draws: int = 24, seconds: float = 10) -> list[Table]:
             makers,
             (
                 f"{draws} draws each on the animated portrait; processor time, OpenCV on one thread; donors are "
-                "read already. Checking: whether a fake is whole and visibly another clip. Training makes a fake for "
-                f"each real clip, in its worker processes. Load average meanwhile: {load:.1f}.",
+                "read already. Checking: whether a fake is whole and visibly another clip. Training makes a fake "
+                f"for each real clip, in its worker processes. Load average meanwhile: {load:.1f}.",
             ),
         ),
         Table(

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from vidfake.demo.media import record_portrait
-from vidfake.errors import VidfakeError
+from vidfake.errors import UsageError, VidfakeError
 from vidfake.faces.extract import extract_clips
 from vidfake.files import write_bytes
 from vidfake.seeding import generator
@@ -24,22 +24,23 @@ from vidfake.synth import MAKERS, MadeClip, MakerClip
 from vidfake.synth.compose import apply_maker, build_maker, maker_facts
 from vidfake.types import ByteArray, FaceClip
 
-TILE = 128
+QUALITY = 70  # of a JPEG sheet
 
 
 def main() -> int:
     """Draw what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path, help="the PNG to write")
+    parser.add_argument("out", type=Path, help="the .png or .jpg to write; with {maker} in its name, one for each")
     parser.add_argument("--maker", action="append", metavar="NAME", help="or NAME+NAME; default: all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--columns", type=int, default=8, help="frames shown, spread over the clip")
+    parser.add_argument("--tile", type=int, default=128, help="side of each picture, in pixels")
     parser.add_argument("--repeats", type=int, default=1, help="draws of each maker")
     parser.add_argument("--weights", metavar="FILE", help="of the makers that draw with a trained network")
     arguments = parser.parse_args()
     try:
         clips = portrait_clips(2)
-        blocks = []
+        blocks: dict[str, list[ByteArray]] = {}
         cv2.setNumThreads(1)
         print(
             f"clips of {len(clips[0].faces)} frames of {clips[0].faces.shape[1]} pixels a second of processor time"
@@ -51,8 +52,11 @@ def main() -> int:
             start = time.process_time()
             found = [apply_maker(maker, clips[0], donor, rng) for rng in draws]
             print(f"{name:24} {len(found) / (time.process_time() - start):6.1f}")
-            blocks += [block(clips[0], made, arguments.columns) for made in found]
-        write_bytes(arguments.out, cv2.imencode(".png", cv2.cvtColor(np.concatenate(blocks), cv2.COLOR_RGB2BGR))[1])
+            sheet = str(arguments.out).replace("{maker}", name)
+            drawn = [block(clips[0], made, arguments.columns, arguments.tile) for made in found]
+            blocks.setdefault(sheet, []).extend(drawn)
+        for sheet, parts in blocks.items():
+            write_bytes(sheet, encoded(np.concatenate(parts), Path(sheet).suffix))
     except VidfakeError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -83,19 +87,27 @@ def portrait_clips(count: int) -> list[MakerClip]:
     return clips
 
 
-def block(clip: MakerClip, made: MadeClip, columns: int) -> ByteArray:
+def encoded(sheet: ByteArray, suffix: str) -> bytes:
+    """A sheet as a picture file of that suffix."""
+    if suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise UsageError(f"a sheet is a .png or .jpg file, not '{suffix}'. Give it such a name.")
+    options = [] if suffix.lower() == ".png" else [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
+    return cv2.imencode(suffix, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), options)[1].tobytes()
+
+
+def block(clip: MakerClip, made: MadeClip, columns: int, side: int) -> ByteArray:
     """Four rows of tiles under a line of text: real, fake, mask, and the difference four times over."""
     shown = np.unique(np.linspace(0, len(clip.faces) - 1, columns).round().astype(int))
     difference = 128 + 4 * (made.faces[shown].astype(int) - clip.faces[shown])
     mask = np.repeat((255 * made.mask[shown])[..., None], 3, axis=3)
     rows = [clip.faces[shown], made.faces[shown], mask, difference]
-    tiles = [np.concatenate([tile(picture) for picture in row], axis=1) for row in rows]
+    tiles = [np.concatenate([tile(picture, side) for picture in row], axis=1) for row in rows]
     return np.concatenate([title(made, tiles[0].shape[1]), *tiles])
 
 
-def tile(picture: np.ndarray) -> ByteArray:
+def tile(picture: np.ndarray, side: int) -> ByteArray:
     """One picture at the sheet's size."""
-    shrunk = cv2.resize(picture.clip(0, 255).astype(np.uint8), (TILE, TILE), interpolation=cv2.INTER_AREA)
+    shrunk = cv2.resize(picture.clip(0, 255).astype(np.uint8), (side, side), interpolation=cv2.INTER_AREA)
     return np.asarray(shrunk, np.uint8)
 
 
