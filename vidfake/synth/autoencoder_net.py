@@ -58,6 +58,12 @@ class Autoencoder(nn.Module):
         for before, after in zip(widths[::-1], [*widths[-2::-1], max(4, width // 2)], strict=True):
             layers += [nn.Conv2d(before, 4 * after, 3, padding=1), nn.LeakyReLU(0.1), nn.PixelShuffle(2)]
         self.decoder = nn.Sequential(*layers, nn.Conv2d(max(4, width // 2), 3, 5, padding=2))
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                # torch's own start fades the signal by layers, and hundreds of steps go into finding it again
+                slope = 0.1 if isinstance(layer, nn.Conv2d) else 1.0
+                nn.init.kaiming_normal_(layer.weight, a=slope)
+                nn.init.zeros_(layer.bias)
 
     def forward(self, faces: Tensor) -> Tensor:
         """See the class."""
