@@ -162,8 +162,8 @@ def test_it_learns_to_draw_people_that_it_has_not_seen(store: ClipStore, tmp_pat
         before = reconstruction_error(Autoencoder(QUICK.network), plain)
     mean = torch.stack([data.batch(faces, step, seed=1, size=8, pixels=32)[1].mean(0) for step in range(8)]).mean(0)
     constant = float((mean - plain).abs().mean())
-    assert error < 0.5 * before
-    assert error < 0.8 * constant, "not even as good as everybody's mean face"
+    assert error < 0.65 * before
+    assert error < 0.75 * constant, "not even as good as everybody's mean face"
     assert told["held_out_error"] == pytest.approx(error, rel=0.5)
     assert told["loss"] < 0.5 * told["first_loss"]
     assert trained.training == told

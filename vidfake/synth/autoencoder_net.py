@@ -63,7 +63,8 @@ class Autoencoder(nn.Module):
                 # torch's own start fades the signal by layers, and hundreds of steps go into finding it again
                 slope = 0.1 if isinstance(layer, nn.Conv2d) else 1.0
                 nn.init.kaiming_normal_(layer.weight, a=slope)
-                nn.init.zeros_(layer.bias)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
 
     def forward(self, faces: Tensor) -> Tensor:
         """See the class."""
