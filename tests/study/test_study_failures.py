@@ -16,10 +16,14 @@ from vidfake.losses import LOSSES
 from vidfake.losses.base import SearchSpace
 from vidfake.losses.softmax import Softmax
 from vidfake.study.bench import BenchPlan, Stamp
+from vidfake.study.clips import open_clips
 from vidfake.study.results import RunRecord, StudyFolder
 from vidfake.study.run import run_study
 from vidfake.study.search import search_work, start_search
+from vidfake.study.tests_data import open_tests
 from vidfake.study.tpe import tpe_point
+from vidfake.synth.autoencoder_file import source_hash, write_tensors
+from vidfake.synth.autoencoder_net import Autoencoder, AutoencoderSettings
 
 
 @pytest.fixture
@@ -139,6 +143,24 @@ def test_test_people_in_training_are_refused(store: Path, tmp_path: Path) -> Non
     shared = replace(study.tests[0], split="train", store=str(store), name="leak")
     with pytest.raises(ProtocolError, match="in training or validation"):
         run_study(replace(study, tests=(shared,)), tmp_path, workers=0)
+
+
+def test_test_people_that_a_makers_weights_have_seen_are_refused(store: Path, tmp_path: Path) -> None:
+    network, weights = AutoencoderSettings(32, width=4, bottleneck=16), tmp_path / "weights.safetensors"
+    toy = toy_study.study(store)
+    test = replace(toy.tests[0], makers=("autoencoder",))
+    config = {**toy.config, "data": {"maker_options": {"autoencoder": {"weights": str(weights)}}}}
+    asked = replace(toy, tests=(test,), config=config)
+    clips = open_clips(asked)
+    people = sorted(v.record.source_id for v in clips.store.videos if v.record.split == "test")
+    for sources in (people[-1:], ["nobody"]):
+        told = {"sources": [source_hash(source) for source in sources]}
+        write_tensors(weights, Autoencoder(network).state_dict(), network, told)
+        if sources == ["nobody"]:
+            assert any(item.video_id.endswith("autoencoder") for item in open_tests(asked, clips)["people"].items)
+            continue
+        with pytest.raises(ProtocolError, match=f"were trained on 1 of its sources, first '{people[-1]}'"):
+            open_tests(asked, clips)
 
 
 def test_unknown_held_out_name_is_refused(store: Path, tmp_path: Path) -> None:

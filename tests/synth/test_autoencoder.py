@@ -19,6 +19,7 @@ import torch
 
 from vidfake.errors import CheckpointError, ConfigError
 from vidfake.synth import MAKERS, MakerClip
+from vidfake.synth.autoencoder import sources_seen
 from vidfake.synth.autoencoder_file import read_autoencoder, source_hash, write_tensors
 from vidfake.synth.autoencoder_net import Autoencoder, AutoencoderSettings, redraw, tensor_shapes
 from vidfake.synth.face_views import VIEW_LANDMARKS, back_into_crop, drawn_part, into_view, view
@@ -144,6 +145,10 @@ def test_equal_weights_give_equal_bytes(weights: Callable[[int], str], tmp_path:
     again = read_autoencoder(paths[0])
     assert (again.training, again.sha256) == (training, digests[0])
     assert again.seen(["a", "b"]) == ["a"]
+    tables = {"autoencoder": {"weights": str(paths[0])}}
+    for maker, expected in (("self_blend+autoencoder", ["a"]), ("self_blend", [])):
+        assert sources_seen(maker, tables, ["a", "b"]) == expected
+    assert sources_seen("autoencoder", {}, ["a"]) == []
     assert not any(p.requires_grad for p in again.network.parameters())
 
 

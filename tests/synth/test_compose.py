@@ -9,7 +9,16 @@ import pytest
 
 from vidfake.errors import ConfigError, UnknownNameError
 from vidfake.synth import MAKERS, MakerClip
-from vidfake.synth.compose import MakerFacts, build_maker, build_plain_maker, is_maker, maker_facts, parts_of
+from vidfake.synth.compose import (
+    MakerFacts,
+    apply_maker,
+    build_by_tables,
+    build_maker,
+    build_plain_maker,
+    is_maker,
+    maker_facts,
+    parts_of,
+)
 
 
 def test_one_is_applied_to_the_others_result(clip: MakerClip) -> None:
@@ -61,3 +70,19 @@ def test_what_is_refused() -> None:
         build_maker("self_blend+resynthesis", drift=0.0)
     with pytest.raises(ConfigError, match="'self_blend[+]swap_warp' needs a clip of another person"):
         build_plain_maker("self_blend+swap_warp")
+
+
+def test_options_reach_the_part_that_they_are_for(clip: MakerClip) -> None:
+    """A table per maker, with lists where the options are tuples, as TOML has them."""
+    tables = {"self_blend": {"drift": 0.0, "shapes": ["inner"]}, "swap_warp": {"pyramid": 0.0}}
+    made = apply_maker(build_by_tables("resynthesis+self_blend", tables), clip, None, np.random.default_rng(3))
+    rng = np.random.default_rng(3)
+    first = MAKERS.build("resynthesis")(clip, rng)
+    second = MAKERS.build("self_blend", drift=0.0, shapes=("inner",))(MakerClip(first.faces, clip.landmarks), rng)
+    assert np.array_equal(made.faces, second.faces)
+    alone = apply_maker(build_by_tables("self_blend", tables), clip, None, np.random.default_rng(3))
+    assert alone.parameters["shape"] == "inner"
+    with pytest.raises(ConfigError, match="self_blend: drift"):
+        build_by_tables("self_blend", {"self_blend": {"drift": "much"}})
+    with pytest.raises(ConfigError, match="takes no option 'dirft'"):
+        build_by_tables("resynthesis+self_blend", {"self_blend": {"dirft": 0.0}})

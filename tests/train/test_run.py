@@ -188,6 +188,18 @@ def test_a_student_learns_from_a_teacher(finished: tuple[RunConfig, Path], toy_s
         ),
         ({"data": {"cache_features": True}}, ConfigError, "frozen=true"),
         ({"data": {"augment_options": {"h264": {"crf_low": 30}}}}, ConfigError, "'h264', which is in neither"),
+        ({"data": {"maker_options": {"mouth_replace": {}}}}, ConfigError, "'mouth_replace', which is in neither"),
+        (
+            {"data": {"makers": ("self_blend",), "maker_options": {"self_blend": 0.1}}},
+            ConfigError,
+            "it is a table of options",
+        ),
+        (
+            {"data": {"makers": ("self_blend",), "maker_options": {"self_blend": {"drift": "x"}}}},
+            ConfigError,
+            "self_blend: drift",
+        ),
+        ({"data": {"makers": ("autoencoder",)}}, ConfigError, "needs trained weights"),
         (
             {
                 "data": {"validation_augment": ("jpeg",), "cache_features": True},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,7 +74,8 @@ def open_clips(study: StudyDefinition) -> StudyClips:
 
     def dataset(records: Sequence[VideoRecord], makers: Iterable[str]) -> ClipDataset:
         return make_dataset(
-            store, records, makers, names, seed=data.split_seed, most=data.max_clips_per_video
+            store, records, makers, names, seed=data.split_seed, most=data.max_clips_per_video,
+            options=config.data.maker_options,
         )  # fmt: skip
 
     return StudyClips(
@@ -106,12 +107,13 @@ def make_dataset(
     *,
     seed: int,
     most: int = 0,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> ClipDataset:
     """Clips of the records, and fakes made of the real ones; up to `most` clips of a video, evenly spread.
 
     Classes that training does not know come after those it does. Fakes that would equal their real are left out.
     """
-    built = build_makers(makers)
+    built = build_makers(makers, options)
     extra = [n for n in class_names_of(records, list(built)) if n not in class_names]
     dataset = ClipDataset(store, records=records, class_names=(*class_names, *extra), makers=built, seed=seed)
     if most:

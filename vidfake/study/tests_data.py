@@ -8,6 +8,7 @@ from vidfake.data.store import ClipStore
 from vidfake.errors import ConfigError, ProtocolError
 from vidfake.study.clips import StudyClips, make_dataset
 from vidfake.study.definition import StudyDefinition, StudyTest
+from vidfake.synth.autoencoder import sources_seen
 from vidfake.types import FAKE, REAL, VideoRecord
 
 
@@ -15,7 +16,7 @@ def open_tests(study: StudyDefinition, clips: StudyClips) -> dict[str, ClipDatas
     """The datasets of the study's tests, by name.
 
     Raises ConfigError for a test without both classes, ProtocolError when one holds a source or a person of
-    training or validation.
+    training or validation, or one that a maker's weights were trained on.
     """
     return {test.name: _open(test, study, clips) for test in study.tests}
 
@@ -42,6 +43,14 @@ def _open(test: StudyTest, study: StudyDefinition, clips: StudyClips) -> ClipDat
             f"test '{test.name}' holds {len(shared)} videos whose source or person is in training or validation, "
             f"first '{shared[0]}'. Take them out of one of the two."
         )
+    options = clips.config.data.maker_options
+    for maker in test.makers:
+        known = sources_seen(maker, options, (r.source_id or r.video_id for r in records))
+        if known:
+            raise ProtocolError(
+                f"test '{test.name}': the weights of maker '{maker}' were trained on {len(known)} of its sources, "
+                f"first '{known[0]}'. Train them on other people (tools/train_autoencoder --split train)."
+            )
     return make_dataset(
         store,
         records,
@@ -49,6 +58,7 @@ def _open(test: StudyTest, study: StudyDefinition, clips: StudyClips) -> ClipDat
         clips.class_names,
         seed=study.data.split_seed,
         most=test.max_clips_per_video,
+        options=options,
     )
 
 

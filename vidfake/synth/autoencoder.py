@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from vidfake.errors import ConfigError
 from vidfake.synth.base import MAKERS, MadeClip, Maker, MakerClip
 from vidfake.synth.blending import blend, match_colour, tint_share, toned
+from vidfake.synth.compose import parts_of
 from vidfake.synth.face_views import back_into_crop, drawn_part, into_view, view
 from vidfake.synth.masks import OUTLINES, clip_masks
 from vidfake.synth.options import check_names, check_range
@@ -48,7 +50,8 @@ def autoencoder(
         raise ConfigError(
             "maker 'autoencoder' needs trained weights. Train them on real clips with "
             "`tools/train_autoencoder STORE OUT.safetensors`, then name the file: "
-            "`vidfake synth … --option weights=OUT.safetensors`."
+            "`vidfake synth … --option weights=OUT.safetensors`, in training "
+            "`--set data.maker_options.autoencoder.weights=OUT.safetensors` (in a study config.data…)."
         )
     check_names("autoencoder", "outlines", outlines, OUTLINES)
     check_range("autoencoder", "jitter_share", jitter_share, 0, 0.05)
@@ -97,6 +100,17 @@ def autoencoder(
         return MadeClip(faces, applied, record)
 
     return make
+
+
+def sources_seen(maker: str, tables: Mapping[str, Mapping[str, Any]], source_ids: Iterable[str]) -> list[str]:
+    """Those of `source_ids` on which the weights were trained that `maker` draws with (named in its table of
+    `tables`): fakes of these flatter whoever made them. None for makers and compositions without this one."""
+    weights = tables.get("autoencoder", {}).get("weights", "")
+    if "autoencoder" not in parts_of(maker) or not weights:
+        return []
+    from vidfake.synth.autoencoder_file import read_autoencoder
+
+    return read_autoencoder(Path(str(weights))).seen(source_ids)
 
 
 def _sharp(picture: FloatArray, strength: float) -> FloatArray:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 
+from vidfake.config import typed
 from vidfake.errors import ConfigError
 from vidfake.synth.base import MAKERS, AnyMaker, DonorMaker, MadeClip, Maker, MakerClip
 
@@ -56,14 +58,24 @@ def build_maker(name: str, /, **options: Any) -> AnyMaker:
     Raises UnknownNameError, and ConfigError for wrong options and for options of a composition.
     """
     parts = parts_of(name)
-    if len(parts) == 1:
-        return MAKERS.build(parts[0], **options)
-    if options:
+    if len(parts) > 1 and options:
         raise ConfigError(
             f"maker '{name}' is a composition and takes no options, got {', '.join(sorted(options))}. Build its "
             "parts by themselves to set theirs."
         )
-    makers = [MAKERS.build(part) for part in parts]
+    return build_by_tables(name, {parts[0]: options})
+
+
+def build_by_tables(name: str, tables: Mapping[str, Mapping[str, Any]]) -> AnyMaker:
+    """As `build_maker`, each part with the options of its own table in `tables`, where it has one.
+
+    Values are taken as the types that the options have, so that they may come from TOML or JSON.
+    Raises UnknownNameError and ConfigError.
+    """
+    parts = parts_of(name)
+    makers = [_with_options(part, tables.get(part, {})) for part in parts]
+    if len(makers) == 1:
+        return makers[0]
     needs = [maker_facts(part).needs_donor for part in parts]
 
     def compose(clip: MakerClip, donor: MakerClip | None, rng: np.random.Generator) -> MadeClip:
@@ -82,6 +94,10 @@ def build_maker(name: str, /, **options: Any) -> AnyMaker:
         return compose(clip, None, rng)
 
     return make
+
+
+def _with_options(part: str, options: Mapping[str, Any]) -> AnyMaker:
+    return MAKERS.build(part, **typed(MAKERS.row(part).factory, options, f"{part}: "))
 
 
 def build_plain_maker(name: str, /, **options: Any) -> Maker:

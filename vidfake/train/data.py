@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from vidfake.errors import ConfigError
 from vidfake.seeding import generator
 from vidfake.settings import RunConfig
 from vidfake.synth import MAKERS, AnyMaker
-from vidfake.synth.compose import build_maker
+from vidfake.synth.compose import build_by_tables, parts_of
 from vidfake.types import FAKE, REAL, VideoRecord
 
 MASK_CELLS = 28  # along each side of a manipulation mask in a batch; a mask head's own grid is brought to from it
@@ -48,8 +48,9 @@ def build_data(config: RunConfig) -> RunData:
         )
     store = ClipStore(settings.store, settings=config.extract)
     train, validation = split_records(config, store)
-    makers = build_makers(settings.makers)
-    validation_makers = build_makers(settings.validation_makers or settings.makers)
+    check_maker_options((*settings.makers, *settings.validation_makers), settings.maker_options)
+    makers = build_makers(settings.makers, settings.maker_options)
+    validation_makers = build_makers(settings.validation_makers or settings.makers, settings.maker_options)
     _check_fakes("training", train, makers)
     _check_fakes("validation", validation, validation_makers)
     names = class_names_of(train, list(makers))
@@ -145,9 +146,27 @@ def split_records(config: RunConfig, store: ClipStore) -> tuple[list[VideoRecord
     return train, validation
 
 
-def build_makers(names: Iterable[str]) -> dict[str, AnyMaker]:
-    """The named makers of fakes, with their defaults; 'a+b' applies a and then b (`vidfake.synth.compose`)."""
-    return {name: build_maker(name) for name in names}
+def build_makers(
+    names: Iterable[str], options: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, AnyMaker]:
+    """The named makers of fakes, with their `options` by maker; 'a+b' applies a and then b (`synth.compose`)."""
+    return {name: build_by_tables(name, options or {}) for name in names}
+
+
+def check_maker_options(names: Iterable[str], options: Mapping[str, Any]) -> None:
+    """Raises ConfigError for options of a maker that is not used, and for what is no table."""
+    used = sorted({part for name in names for part in parts_of(name)})
+    for name, table in options.items():
+        if name not in used:
+            raise ConfigError(
+                f"data.maker_options has a table for '{name}', which is in neither data.makers nor "
+                f"data.validation_makers ({', '.join(used) or 'both are empty'}). Add it, or remove the table."
+            )
+        if not isinstance(table, Mapping):
+            raise ConfigError(
+                f"data.maker_options.{name} is {table!r}; it is a table of options, as in "
+                f'data.maker_options.{name}.outlines=["inner"].'
+            )
 
 
 def _check_fakes(role: str, records: Sequence[VideoRecord], makers: dict[str, AnyMaker]) -> None:
