@@ -113,7 +113,7 @@ def corruption_curves(points: Sequence[CorruptionPoint], title: str) -> str:
 def critical_difference(ranking: Ranking, title: str = "Mean ranks and critical difference") -> str:
     """Demšar's diagram: detectors by mean rank (1 is best); a bar joins those that cannot be told apart."""
     number = len(ranking.mean_ranks)
-    ticks = [(float(rank), str(rank)) for rank in range(1, number + 1)]
+    ticks = [(float(rank), str(rank)) for rank in range(1, number + 1, 1 + (number - 1) // 25)]
     rows = number + len(ranking.groups) + 2
     names = [(rows - 1.0 - i, name) for i, name in enumerate(ranking.mean_ranks)]
     plot = Plot(

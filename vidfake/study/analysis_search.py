@@ -19,7 +19,8 @@ MAX_BINS = 6
 @dataclass(frozen=True)
 class Budget:
     """What an arm spent: a failed trial counts as spent. `best_so_far` (trials,) of the objective, None before the
-    first success; `best_trial` is the chosen one's number."""
+    first success; `best_trial` is the chosen one's number. `at_bound_share` is the share of its trials that lie at an
+    end of a range of the loss's own hyper-parameters: what a choice at random would give."""
 
     arm: str
     trials: int
@@ -33,6 +34,7 @@ class Budget:
     best_trial: int | None
     chosen: dict[str, Any]
     at_bound: dict[str, str]
+    at_bound_share: float
     reasons: dict[str, int]
 
     @property
@@ -67,10 +69,16 @@ def budgets_of(runs: StudyRuns, task: str) -> list[Budget]:
                 None if best is None else best.trial,
                 {} if chosen is None else dict(chosen.hyperparameters),
                 {} if chosen is None else dict(chosen.at_bound),
+                float(np.mean([at_own_bound(r.at_bound) for r in search])) if search else 0.0,
                 reasons,
             )
         )
     return rows
+
+
+def at_own_bound(at_bound: dict[str, str]) -> bool:
+    """True where one of the loss's own hyper-parameters lies at an end, whatever the rates do."""
+    return any(name.startswith("loss.") for name in at_bound)
 
 
 def best_so_far(search: Sequence[RunRecord]) -> tuple[float | None, ...]:

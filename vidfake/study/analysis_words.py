@@ -11,7 +11,7 @@ from vidfake.study.analysis import StudyAnalysis, TaskAnalysis
 from vidfake.study.analysis_classes import MACRO
 from vidfake.study.analysis_effects import Effect, Family, comparisons_carried
 from vidfake.study.analysis_runs import Mean
-from vidfake.study.analysis_search import rank_correlation, ranking_stability, trends
+from vidfake.study.analysis_search import LATE, at_own_bound, rank_correlation, ranking_stability, trends
 
 SHOWN = 6
 
@@ -101,12 +101,14 @@ def _search(task: TaskAnalysis) -> list[str]:
     if not ran:
         return []
     found = []
-    bounds = [b for b in ran if any(n.startswith("loss.") for n in b.at_bound)]
+    bounds = [b for b in ran if at_own_bound(b.at_bound)]
     late = [b for b in ran if b.late]
+    by_chance = decimal(sum(b.at_bound_share for b in ran), 0), decimal((1 - LATE) * len(ran), 0)
     found.append(
         f"{len(bounds)} of {len(ran)} chosen configurations lie at an end of a range of the loss's own "
-        f"hyper-parameters, so that a wider range might do better; {len(late)} were found in the last quarter of "
-        "the budget, so that a larger budget might."
+        f"hyper-parameters, where choosing among the trials at random would give {by_chance[0]}; {len(late)} were "
+        f"found in the last quarter of the budget, where chance would give {by_chance[1]}. As far as there are more "
+        "than by chance, a wider range or a larger budget might do better."
     )
     tau = ranking_stability(ran)
     if tau is not None:

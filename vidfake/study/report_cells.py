@@ -26,6 +26,14 @@ HEADER = (
     "chosen (* at a bound)",
 )
 
+ELSEWHERE = ("ECE", "effective rank", "silent share", "chosen (* at a bound)")
+"""Columns of `HEADER` that a page has in tables of their own."""
+
+
+def metric_text(name: str) -> str:
+    """``video AUC`` for ``video_auc``."""
+    return name.replace("_auc", " AUC").replace("_", " ")
+
 
 def text_cells(row: Row) -> list[str]:
     """The cells under `HEADER`."""

@@ -14,6 +14,7 @@ from vidfake.report.svg import NUM_COLOURS, Plot, linear
 from vidfake.study.analysis_effects import Family
 from vidfake.study.analysis_ranks import RankRange
 from vidfake.study.analysis_search import Budget, HeatMap
+from vidfake.study.report_cells import metric_text
 
 Curve = tuple[Sequence[float], Sequence[float | None]]
 ROW = 22
@@ -74,7 +75,7 @@ def effects_chart(family: Family, title: str) -> str:
         linear(-0.6, rows - 0.4),
         nice_ticks(low, high),
         [(i, e.arm) for i, e in enumerate(known)],
-        f"difference in {family.metric}",
+        f"difference in {metric_text(family.metric)}",
         "",
         width=880,
         height=70 + ROW * rows,

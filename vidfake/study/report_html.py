@@ -8,7 +8,7 @@ from vidfake.report.html import environment
 from vidfake.study import report_learned, report_runs, report_tests
 from vidfake.study.analysis import StudyAnalysis, TaskAnalysis
 from vidfake.study.analysis_words import conclusions, headline, limits
-from vidfake.study.report_cells import HEADER, text_cells
+from vidfake.study.report_cells import ELSEWHERE, HEADER, metric_text, text_cells
 from vidfake.study.report_charts import effects_chart
 from vidfake.study.report_classes import class_parts
 from vidfake.study.report_parts import Part, Table, drawn
@@ -23,7 +23,7 @@ def render(analysis: StudyAnalysis, rows: Sequence[Row]) -> str:
         "name": study.name,
         "trials": study.trials,
         "seeds": len(study.seeds),
-        "metric": study.primary_metric,
+        "metric": metric_text(study.primary_metric),
         "test": analysis.runs.primary_test,
         "margin": f"{study.equivalence_margin:g}",
         "alpha": f"{study.alpha:g}",
@@ -44,6 +44,13 @@ def render(analysis: StudyAnalysis, rows: Sequence[Row]) -> str:
     return page.render(study=facts, warnings=analysis.warnings, tasks=tasks, limits=limits(analysis))
 
 
+def _all_losses(rows: Sequence[Row]) -> Part:
+    kept = [i for i, name in enumerate(HEADER) if name not in ELSEWHERE]
+    note = "Chosen settings stand under the budget, calibration and embeddings in tables of their own."
+    cells = [[text_cells(row)[i] for i in kept] for row in rows]
+    return Part("All losses", note, table=Table([HEADER[i] for i in kept], cells))
+
+
 def _parts(analysis: StudyAnalysis, task: TaskAnalysis, rows: Sequence[Row]) -> list[Part]:
     families = {a.arm: a.family or "other" for a in analysis.runs.arms(task.task)}
     own = [r for r in rows if r["task"] == task.task]
@@ -51,14 +58,16 @@ def _parts(analysis: StudyAnalysis, task: TaskAnalysis, rows: Sequence[Row]) -> 
     parts = []
     if task.family:
         title = f"Effect against '{analysis.runs.state.study.control}' on '{task.family.test}'"
-        parts.append(Part(title, wide=drawn([effects_chart(task.family, title)])))
+        chart = effects_chart(task.family, "Loss minus control, mean over seeds")
+        parts.append(Part(title, wide=drawn([chart])))
     return [
         *parts,
-        Part("All losses", table=Table(HEADER, [text_cells(r) for r in own])),
-        report_tests.second_opinions(task),
+        _all_losses(own),
+        report_tests.second_opinions(task, arms),
         report_tests.tests(task, arms),
         report_tests.levels(task, arms),
-        report_tests.readouts(task, arms),
+        report_tests.thresholds(task, arms),
+        *report_tests.readouts(task, arms),
         *variant_part(task),
         *report_tests.ranks(task),
         *class_parts(task, arms),

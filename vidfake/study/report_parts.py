@@ -10,11 +10,12 @@ from markupsafe import Markup
 
 @dataclass(frozen=True)
 class Table:
-    """A table; columns named in `left` are texts."""
+    """A table; columns named in `left` are texts, those in `wraps` long ones."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[object]]
     left: Sequence[str] = ("verdict", "chosen (* at a bound)", "reason", "status", "chosen")
+    wraps: Sequence[str] = ("reason", "chosen")
 
 
 @dataclass(frozen=True)

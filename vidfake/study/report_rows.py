@@ -196,8 +196,13 @@ def _value(mean: Mean | None) -> float | None:
 
 
 def chosen(values: dict[str, object], at_bound: dict[str, str]) -> str:
-    """``scale=16.0, margin=0.9*``, a star at an end of the range."""
+    """``scale=16, margin=0.9*``, a star at an end of the range."""
     return ", ".join(
-        f"{name.removeprefix('loss.').removeprefix('optim.')}={value}{'*' if name in at_bound else ''}"
+        f"{name.removeprefix('loss.').removeprefix('optim.')}={_setting(value)}{'*' if name in at_bound else ''}"
         for name, value in values.items()
     )
+
+
+def _setting(value: object) -> str:
+    """Four digits, as a search draws them; a listed value may have more (pi / 3)."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

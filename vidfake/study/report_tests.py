@@ -13,8 +13,8 @@ from vidfake.study.report_charts import heat_chart, rank_chart
 from vidfake.study.report_parts import Part, Table, drawn
 
 
-def second_opinions(task: TaskAnalysis) -> Part:
-    """Every test of each comparison, and both sources of chance."""
+def second_opinions(task: TaskAnalysis, arms: Sequence[str]) -> Part:
+    """Every test of each comparison, in the order of `arms`, and both sources of chance."""
     rows: list[tuple[object, ...]] = [
         (
             e.arm,
@@ -30,7 +30,7 @@ def second_opinions(task: TaskAnalysis) -> Part:
             e.verdict,
             e.reason,
         )
-        for e in (task.family.effects if task.family else ())
+        for e in sorted(task.family.effects if task.family else (), key=lambda e: arms.index(e.arm))
     ]
     missing = task.family.missing if task.family else {}
     rows += [(arm, 0, BLANK, *[BLANK] * 7, "no comparison", reason) for arm, reason in missing.items()]
@@ -70,54 +70,76 @@ def tests(task: TaskAnalysis, arms: Sequence[str]) -> Part:
 
 
 def levels(task: TaskAnalysis, arms: Sequence[str]) -> Part:
-    """Every level on the primary test, with what depends on thresholds and calibration."""
-    test = task.family.test if task.family else next(iter(task.figures), "")
+    """Every level on the primary test, with coverage."""
     names = (
         ("frame_auc", "frame AUC"),
         ("frames_averaged_auc", "frames averaged AUC"),
         ("clip_auc", "clip AUC"),
         ("video_auc", "video AUC"),
         ("coverage", "coverage"),
-        ("video_eer", "video EER"),
+    )
+    between = {e.arm: e for e in task.levels}
+    rows = [(*row, effect_text(between.get(row[0]))) for row in _figures(task, arms, names)]
+    header = ("loss", *(title for _, title in names), "video minus frames averaged [interval]")
+    note = "The last column compares a loss's own video score with the mean of its frame scores (exploratory)."
+    return Part(f"Levels on '{_test(task)}'", note, table=Table(header, rows), closed=True)
+
+
+def thresholds(task: TaskAnalysis, arms: Sequence[str]) -> Part:
+    """What depends on thresholds and calibration, of videos of the primary test."""
+    names = (
+        ("video_eer", "EER"),
         ("video_tpr_at_fpr_5", "TPR at FPR 5 %"),
         ("balanced_accuracy", "balanced accuracy"),
         ("ece", "ECE"),
         ("brier", "Brier"),
     )
-    between = {e.arm: e for e in task.levels}
-    rows = []
-    for arm in arms:
-        figures = task.figures.get(test, {}).get(arm, {})
-        cells = [
-            percent(m.value) if key == "coverage" and (m := figures.get(key)) else mean_text(figures.get(key))
-            for key, _ in names
-        ]
-        rows.append((arm, *cells, effect_text(between.get(arm))))
-    header = ("loss", *(title for _, title in names), "video minus frames averaged")
     note = (
-        "Balanced accuracy at the threshold of validation, carried over unchanged; ECE and Brier after "
+        "Of videos. Balanced accuracy at the threshold of validation, carried over unchanged; ECE and Brier after "
         "calibration on validation. A dash at TPR means that 5 % of the reals are fewer than five videos."
     )
-    return Part(f"Levels, thresholds and calibration on '{test}'", note, table=Table(header, rows), closed=True)
+    header = ("loss", *(title for _, title in names))
+    title = f"Thresholds and calibration on '{_test(task)}'"
+    return Part(title, note, table=Table(header, _figures(task, arms, names)), closed=True)
 
 
-def readouts(task: TaskAnalysis, arms: Sequence[str]) -> Part:
-    """Every read-out on the primary test."""
-    names = list(dict.fromkeys(name for row in task.readouts.values() for name in row))
-    by = {name: {e.arm: e for e in effects} for name, effects in task.by_readout.items()}
-    rows = [
+def _test(task: TaskAnalysis) -> str:
+    return task.family.test if task.family else next(iter(task.figures), "")
+
+
+def _figures(task: TaskAnalysis, arms: Sequence[str], names: Sequence[tuple[str, str]]) -> list[tuple[str, ...]]:
+    """Means over seeds of those figures on the primary test."""
+    of_test = task.figures.get(_test(task), {})
+    return [
         (
             arm,
-            *(mean_text(task.readouts[arm].get(n)) for n in names),
-            *(effect_text(by.get(n, {}).get(arm)) for n in names),
+            *(
+                percent(m.value)
+                if key == "coverage" and (m := of_test.get(arm, {}).get(key))
+                else mean_text(of_test.get(arm, {}).get(key))
+                for key, _ in names
+            ),
         )
         for arm in arms
     ]
-    header = ("loss", *(f"{n} AUC" for n in names), *(f"{n}: difference (exploratory)" for n in names))
+
+
+def readouts(task: TaskAnalysis, arms: Sequence[str]) -> list[Part]:
+    """Every read-out on the primary test, and each one's own differences from the control."""
+    names = list(dict.fromkeys(name for row in task.readouts.values() for name in row))
+    if not names:
+        return []
+    by = {name: {e.arm: e for e in effects} for name, effects in task.by_readout.items()}
+    means = [(arm, *(mean_text(task.readouts[arm].get(n)) for n in names)) for arm in arms]
+    effects = [(arm, *(effect_text(by.get(n, {}).get(arm)) for n in names)) for arm in arms]
     note = (
-        "The same read-out for the loss and the control, so that a loss is not confounded with how it is read out."
+        "The same read-out for the loss and the control, so that a loss is not confounded with how it is read out. "
+        "Exploratory."
     )
-    return Part("Read-outs", note, table=Table(header, rows) if names else None, closed=True)
+    return [
+        Part("Read-outs: video AUC", table=Table(("loss", *names), means), closed=True),
+        Part("Read-outs: difference from the control", note, table=Table(("loss", *names), effects), closed=True),
+    ]
 
 
 def ranks(task: TaskAnalysis) -> list[Part]:
