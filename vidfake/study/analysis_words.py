@@ -107,8 +107,8 @@ def _search(task: TaskAnalysis) -> list[str]:
     found.append(
         f"{len(bounds)} of {len(ran)} chosen configurations lie at an end of a range of the loss's own "
         f"hyper-parameters, where choosing among the trials at random would give {by_chance[0]}; {len(late)} were "
-        f"found in the last quarter of the budget, where chance would give {by_chance[1]}. As far as there are more "
-        "than by chance, a wider range or a larger budget might do better."
+        f"found in the last quarter of the budget, where chance would give {by_chance[1]}. As far as there are "
+        "more than by chance, a wider range or a larger budget might do better."
     )
     tau = ranking_stability(ran)
     if tau is not None:
