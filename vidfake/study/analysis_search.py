@@ -19,8 +19,11 @@ MAX_BINS = 6
 @dataclass(frozen=True)
 class Budget:
     """What an arm spent: a failed trial counts as spent. `best_so_far` (trials,) of the objective, None before the
-    first success; `best_trial` is the chosen one's number. `at_bound_share` is the share of its trials at an end of a
-    range of the loss's own hyper-parameters: what a choice at random would give."""
+    first success; `best_trial` is the chosen one's number.
+
+    `at_bound_share` of its trials lie at an end of a range of the loss's own hyper-parameters: what choosing at
+    random would give.
+    """
 
     arm: str
     trials: int
