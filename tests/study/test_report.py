@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -128,7 +129,12 @@ def test_tables_hold_against_hostile_cells(report: Path) -> None:
     assert float(rows[0]["difference"]) > 0
     assert "not applicable" in rows[-1]["verdict"]
     tex = report.with_name("table.tex").read_text("utf-8")
-    assert tex.count(r"\begin{longtable}") == tex.count(r"\end{longtable}") == 2 + 2, "tasks, tests with classes"
+    assert tex.count(r"\begin{longtable}") == tex.count(r"\end{longtable}") == 2 + 2 * 2, (
+        "tasks; two for each test with classes"
+    )
+    for table in tex.split("\\begin{longtable}{")[1:]:
+        columns = len(table.partition("}")[0])
+        assert {len(re.findall(r"(?<!\\)&", line)) for line in table.splitlines() if " & " in line} == {columns - 1}
     assert latex(HOSTILE).count(r"\input") == 0
     assert "\\textbackslash{}input\\{x\\}\\%" in latex(HOSTILE)
 

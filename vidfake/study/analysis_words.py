@@ -148,8 +148,8 @@ def _levels(task: TaskAnalysis) -> list[str]:
     if task.levels:
         up = sum(e.difference > 0 for e in apart)
         found.append(
-            f"For {up} of {len(task.levels)} losses the temporal model is above its own frames averaged by more "
-            f"than the interval, for {len(apart) - up} below (exploratory)."
+            f"For {up} of {len(task.levels)} losses the temporal model is above its own frames averaged, with an "
+            f"interval that leaves out 0, for {len(apart) - up} below (exploratory)."
         )
     return found
 

@@ -9,7 +9,8 @@ from vidfake.study.analysis import Report, analyse
 from vidfake.study.report_classes import classes_csv
 from vidfake.study.report_html import render
 from vidfake.study.report_rows import rows_of
-from vidfake.study.report_text import report_md, table_csv, table_tex
+from vidfake.study.report_tex import table_tex
+from vidfake.study.report_text import report_md, table_csv
 from vidfake.study.report_variants import variants_csv
 from vidfake.study.results import StudyFolder
 

@@ -1,4 +1,4 @@
-"""A study's tables as CSV, LaTeX and Markdown; names come from files and are made harmless in each."""
+"""A study's tables as CSV and Markdown; names come from files and are made harmless in each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 from vidfake.report.numbers import percent
-from vidfake.report.text import csv_cell, latex, markdown, markdown_sentence
+from vidfake.report.text import csv_cell, markdown, markdown_sentence
 from vidfake.study.analysis import StudyAnalysis, TaskAnalysis
 from vidfake.study.analysis_classes import ClassTest
 from vidfake.study.analysis_words import conclusions, limits
@@ -29,36 +29,8 @@ def table_csv(rows: Sequence[Row]) -> str:
     return buffer.getvalue()
 
 
-def table_tex(analysis: StudyAnalysis, rows: Sequence[Row]) -> str:
-    """One ``longtable`` per task; needs the packages longtable and booktabs."""
-    parts = ["% needs \\usepackage{longtable,booktabs}"]
-    for task in analysis.tasks:
-        parts += [
-            rf"\begin{{longtable}}{{l{'r' * (len(HEADER) - 3)}rl}}",
-            rf"\caption{{{latex(task.task)}}}\\",
-            r"\toprule",
-        ]
-        parts += [" & ".join(map(latex, HEADER)) + r" \\", r"\midrule", r"\endhead"]
-        parts += [" & ".join(map(latex, text_cells(r))) + r" \\" for r in rows if r["task"] == task.task]
-        parts += [r"\bottomrule", r"\end{longtable}", ""]
-        if task.variants is not None:
-            caption = f"{task.task}: losses by variant on {task.variants.test} (exploratory)"
-            parts += _plain_tex(caption, *variant_table(task.variants))
-        for found in _class_tests(task):
-            parts += _class_tex(task, found, [str(r["arm"]) for r in rows if r["task"] == task.task])
-    return "\n".join(parts)
-
-
 def _class_tests(task: TaskAnalysis) -> list[ClassTest]:
     return [found for found in task.classes.values() if found.figures]
-
-
-def _class_tex(task: TaskAnalysis, found: ClassTest, arms: Sequence[str]) -> list[str]:
-    arms = [arm for arm in arms if arm in found.figures]
-    recalls, by_class = recall_table(found, arms)
-    header = (*MACRO_HEADER, *(f"recall of {name}" for name in recalls[1:]))
-    rows = [(*macro, *recall[1:]) for macro, recall in zip(macro_rows(found, arms), by_class, strict=True)]
-    return _plain_tex(f"{task.task}: macro-F1 and recall on {found.test} (exploratory)", header, rows)
 
 
 def _class_md(task: TaskAnalysis, arms: Sequence[str]) -> list[str]:
@@ -79,14 +51,6 @@ def _variant_md(task: TaskAnalysis) -> list[str]:
         "",
         *_table(*variant_table(task.variants)),
     ]
-
-
-def _plain_tex(caption: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """A table whose first column is text."""
-    lines = [rf"\begin{{longtable}}{{l{'r' * (len(header) - 1)}}}", rf"\caption{{{latex(caption)}}}\\", r"\toprule"]
-    lines += [" & ".join(map(latex, header)) + r" \\", r"\midrule", r"\endhead"]
-    lines += [" & ".join(map(latex, row)) + r" \\" for row in rows]
-    return [*lines, r"\bottomrule", r"\end{longtable}", ""]
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
