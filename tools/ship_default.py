@@ -32,12 +32,12 @@ def into_page(page: Path, card: ModelCard) -> None:
     write_text(page, f"{before}{START}\n\n{markdown(card)}\n{END}{after}")
 
 
-def say_parity(parity: Parity) -> None:
-    """How far half precision moves scores."""
+def say_parity(parity: Parity, precision: str) -> None:
+    """How far half precision moves scores, and which one ships."""
     display.say(
         f"Half against single precision on random clips: clip scores differ by at most "
         f"{parity.clip_difference:.2e}, frame scores by {parity.frame_difference:.2e}; {parity.relative:.2e} of "
-        "1 + |score|."
+        f"1 + |score|. Shipped in {precision} precision."
     )
 
 
@@ -57,7 +57,7 @@ def run(
     used: tuple[DataUsed, ...] = data_used(training_records(*data)) if data else ()
     if source is not None:
         found, parity = ship(source, out, fields=fields, data=used)
-        say_parity(parity)
+        say_parity(parity, found.weights.precision)
     else:
         before = read_card(out)
         if before is None:

@@ -60,8 +60,11 @@ def train(
     done = read_card(target)
     if done is None or done.weights.source_sha256 != best.sha256:
         fields = fields if fields.command else replace(fields, command=command)
-        _, parity = ship(folder, target, fields=fields, data=data_used(records), is_trial=smoke)
-        display.say(f"Half precision moves scores by at most {parity.relative:.1e} of 1 + |score|.")
+        card_made, parity = ship(folder, target, fields=fields, data=data_used(records), is_trial=smoke)
+        display.say(
+            f"Half precision moves scores by at most {parity.relative:.1e} of 1 + |score|; shipped in "
+            f"{card_made.weights.precision} precision."
+        )
     return target
 
 

@@ -34,7 +34,9 @@ def test_the_shipped_detector_loads_and_is_complete() -> None:
     card = read_card(SHIPPED)
     assert card is not None
     assert detector.card == card.short()
-    assert detector.checkpoint.is_half
+    card = read_card(detector.checkpoint.path)
+    assert card is not None
+    assert detector.checkpoint.is_half == (card.weights.precision == "half")
     assert detector.thresholds is not None
     assert detector.calibration is not None
     assert sum(path.stat().st_size for path in SHIPPED.iterdir()) <= MAX_BYTES

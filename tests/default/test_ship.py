@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from vidfake.default import load_default
 from vidfake.default.card import read_card, write_card
+from vidfake.default.render import markdown
 from vidfake.default.ship import compare, random_clips, ship
 from vidfake.default.shipped import with_card
 from vidfake.errors import CheckpointError
@@ -139,3 +140,17 @@ def test_shipping_again_gives_the_same_bytes(trained: Path, shipped: Path, tmp_p
     ship(trained, tmp_path / "again.vidfake")
     for name in ("model.safetensors", "checkpoint.json"):
         assert (tmp_path / "again.vidfake" / name).read_bytes() == (shipped / name).read_bytes()
+
+
+def test_single_precision_ships_where_half_scores_otherwise(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidfake.default.ship.MAX_RELATIVE_DIFFERENCE", 1e-9)
+    card, parity = ship(trained, tmp_path / "out.vidfake")
+    assert parity.relative > 1e-9, "of the half precision that was turned down"
+    assert card.weights.precision == "single"
+    assert "in single precision" in markdown(card)
+    before, after = load_checkpoint(trained / "best.vidfake"), load_checkpoint(tmp_path / "out.vidfake")
+    assert not after.is_half
+    for name, tensor in before.detector.state_dict().items():
+        assert torch.equal(after.detector.state_dict()[name], tensor), name

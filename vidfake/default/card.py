@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vidfake.config import from_dict, to_dict
 from vidfake.errors import CheckpointError, ConfigError
@@ -42,7 +42,9 @@ class TrainingFacts:
 
 @dataclass(frozen=True)
 class Weights:
-    """What is shipped. `max_relative_difference` is that of half- and single-precision scores on random input."""
+    """What is shipped. `max_relative_difference` is that of half- and single-precision scores on random input;
+    `precision` is that of the matrices and kernels as they are stored.
+    """
 
     sha256: str
     num_bytes: int
@@ -52,6 +54,7 @@ class Weights:
     readout: str
     source_sha256: str = ""
     max_relative_difference: float | None = None
+    precision: Literal["half", "single"] = "half"
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def markdown(card: ModelCard) -> str:
             ("Date", card.date),
             ("Licence", card.licence),
             ("SHA-256 of the weights", weights.sha256),
-            ("Size", f"{weights.num_bytes / 1e6:.1f} MB, matrices and kernels in half precision"),
+            ("Size", f"{weights.num_bytes / 1e6:.1f} MB, matrices and kernels in {weights.precision} precision"),
             ("Encoder, aggregator", f"{weights.encoder}, {weights.aggregator}"),
             ("Loss, read-out", f"{weights.loss}, {weights.readout}"),
             ("Half against single precision", _relative(weights.max_relative_difference)),
