@@ -16,13 +16,15 @@ from sklearn.metrics import roc_auc_score
 from vidfake.metrics.bootstrap import Clusters
 from vidfake.scores import ScoreTable
 from vidfake.study import analysis_bootstrap
-from vidfake.study.analysis import StudyAnalysis, analyse
+from vidfake.study.analysis import StudyAnalysis, analyse, warnings_of
 from vidfake.study.analysis_bootstrap import auc_samples, resamples_for
 from vidfake.study.analysis_effects import comparisons_carried, family, judged, seeds_needed
 from vidfake.study.analysis_ranks import independent_blocks, rank_ranges, ranking
+from vidfake.study.analysis_runs import StudyRuns
 from vidfake.study.analysis_scores import TableReader, TestScores
 from vidfake.study.analysis_search import best_so_far
 from vidfake.study.analysis_words import conclusions, limits
+from vidfake.study.definition import stored_hash
 
 GAINS = {"softmax": 1.0, "twin": 1.0, "third": 1.0, "cosface": 1.8, "broken": -0.5}
 TWINS = {"twin": "softmax", "third": "softmax"}
@@ -282,3 +284,12 @@ def test_rank_ranges_hold_the_rank() -> None:
 
 def test_best_so_far_of_no_trial() -> None:
     assert best_so_far([]) == ()
+
+
+def test_a_study_of_before_a_setting_was_added_was_not_edited(tmp_path: Path) -> None:
+    made = make_study(tmp_path, {"softmax": 1.0, "twin": 1.0}, seeds=1, trials=1, tests=("known",), sources=3)
+    state = made.state()
+    older = {name: value for name, value in state.definition.items() if name != "reference_clips"}
+    made.write_state(replace(state, definition=older, hash=stored_hash(older)))
+    assert made.state().study.hash != made.state().hash
+    assert "edited" not in " ".join(warnings_of(StudyRuns.read(made)))

@@ -20,6 +20,7 @@ from vidfake.study.clips import open_clips
 from vidfake.study.results import RunRecord, StudyFolder
 from vidfake.study.run import run_study
 from vidfake.study.search import search_work, start_search
+from vidfake.study.space import sobol_points
 from vidfake.study.tests_data import open_tests
 from vidfake.study.tpe import tpe_point
 from vidfake.synth.autoencoder_file import source_hash, write_tensors
@@ -205,6 +206,24 @@ def test_tpe_goes_towards_what_was_good_and_depends_on_nothing_else() -> None:
         near += sum(abs(r.point[0] - 0.3) < 0.15 for r in records[8:])
     assert near > 18, "of 48 points chance puts 14 there, and TPE about 24"
     assert tpe_point(records[:12], 2, seed=0, trial=12) == records[12].point
+
+
+def test_a_search_by_tpe_goes_on_with_the_trial_it_would_have_made(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("optuna", reason="needs the optuna extra: pip install 'vidfake[optuna]'")
+    monkeypatch.setattr("vidfake.study.search.STARTUP_TRIALS", 2)
+    study = toy_study.study(store, losses=("cosface",), control="cosface", search="tpe", trials=4, seeds=(1,))
+    run_study(study, tmp_path, workers=0)
+    folder = StudyFolder(tmp_path)
+    first = folder.records("binary", "cosface", "search")
+    assert [r.trial for r in first] == [0, 1, 2, 3]
+    sobol = sobol_points(4, len(first[0].point), 0)
+    assert [r.point == point for r, point in zip(first, sobol, strict=True)] == [True, True, False, False]
+    folder.record_path("binary", "cosface", "search", 3).unlink()
+    run_study(study, tmp_path, workers=0)
+    again = folder.records("binary", "cosface", "search")
+    assert [(r.point, r.objective) for r in again] == [(r.point, r.objective) for r in first]
 
 
 def test_tpe_without_optuna_says_what_to_install(

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.stats import kendalltau, spearmanr
 
 from vidfake.study.analysis_runs import StudyRuns
+from vidfake.study.definition import stored_hash
 from vidfake.study.results import ArmState, RunRecord, best_trial
 
 LATE = 0.75  # a best trial in the last quarter of a budget says the budget was short
@@ -222,7 +223,7 @@ def broken_rules(runs: StudyRuns) -> list[str]:
     """What is not as the method asks: unequal budgets, a choice that is not validation's best, changed content."""
     state, study = runs.state, runs.state.study
     found: list[str] = []
-    if study.hash != state.hash:
+    if stored_hash(state.definition) != state.hash:
         found.append("study.json was edited by hand: its definition does not have the hash that it gives.")
     for task in runs.tasks:
         unequal = sorted({b.trials for b in budgets_of(runs, task)} - {study.trials})

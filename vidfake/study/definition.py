@@ -217,12 +217,20 @@ def with_stores(study: StudyDefinition, named: Sequence[str]) -> StudyDefinition
 
 def without_paths(study: StudyDefinition) -> dict[str, Any]:
     """The content that is hashed: where data lie on this machine is no part of a registration."""
-    kept = replace(
-        study,
-        data=replace(study.data, store="", encoder_checkpoint="given" if study.data.encoder_checkpoint else ""),
-        tests=tuple(replace(test, store="given" if test.store else "") for test in study.tests),
-    )
-    return to_dict(kept)
+    return _stripped(to_dict(study))
+
+
+def stored_hash(definition: dict[str, Any]) -> str:
+    """The hash of a definition as ``study.json`` has it, also one of before a setting was added."""
+    return sha256_json(_stripped(definition))
+
+
+def _stripped(values: dict[str, Any]) -> dict[str, Any]:
+    data, tests = dict(values.get("data", {})), [dict(test) for test in values.get("tests", [])]
+    data |= {"store": "", "encoder_checkpoint": "given" if data.get("encoder_checkpoint") else ""}
+    for test in tests:
+        test["store"] = "given" if test.get("store") else ""
+    return {**values, "data": data, "tests": tests}
 
 
 def merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

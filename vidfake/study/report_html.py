@@ -28,7 +28,7 @@ def render(analysis: StudyAnalysis, rows: Sequence[Row]) -> str:
         "margin": f"{study.equivalence_margin:g}",
         "alpha": f"{study.alpha:g}",
         "control": study.control,
-        "hash": study.hash[:16],
+        "hash": analysis.runs.state.hash[:16],
         "losses_text": f"{len({a.arm for a in analysis.runs.state.arms})} losses, {len(analysis.tasks)} task(s)",
     }
     tasks = [

@@ -77,7 +77,7 @@ def report_md(analysis: StudyAnalysis, rows: Sequence[Row]) -> str:
             reasons = [(e.arm, e.status.replace("_", " "), e.reason) for e in gone]
             parts += ["### Losses without runs", "", *_table(("loss", "status", "reason"), reasons)]
     parts += ["## What this study cannot show", "", *(f"- {markdown_sentence(s)}" for s in limits(analysis)), ""]
-    parts += [f"Study {study.hash[:16]}, code {markdown(analysis.runs.state.code_version)}.", ""]
+    parts += [f"Study {analysis.runs.state.hash[:16]}, code {markdown(analysis.runs.state.code_version)}.", ""]
     return "\n".join(parts)
 
 
