@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
+
+import numpy as np
+import pytest
 
 from vidfake.synth import MAKERS
 
@@ -23,3 +27,23 @@ def test_the_command_on_the_page_takes_these_options() -> None:
     source = (ROOT / "tools" / "docs_parts" / "maker_sheet.py").read_text("utf-8")
     for option in re.findall(r"--\w+", command):
         assert f'"{option}"' in source
+
+
+def test_the_drawn_face_has_its_eyes_and_mouth_where_its_landmarks_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "tools" / "docs_parts"))
+    drawn = importlib.import_module("drawn_face")
+    for person in drawn.PEOPLE:
+        clip = drawn.drawn_clip(person, num_frames=4)
+        assert np.ptp(clip.landmarks[:, :, 0], axis=0).min() > 1, "the head moves"
+        face, points = clip.faces[0].astype(float), clip.landmarks[0]
+        unit = points[1, 0] - points[0, 0]
+
+        def seen(point: np.ndarray, face: np.ndarray = face) -> np.ndarray:
+            x, y = np.rint(point).astype(int)
+            return face[y, x]
+
+        for eye in points[:2]:
+            assert seen(eye).max() < 90, "a pupil"
+            assert seen(eye + np.array([0.16 * unit, 0])).min() > 150, "the white beside it"
+        middle = points[3:].mean(axis=0)
+        assert abs(seen(middle + np.array([0, 0.11 * unit])) - person.lips).max() < 60, "the lower lip"

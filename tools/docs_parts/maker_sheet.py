@@ -7,22 +7,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import cv2
 import numpy as np
+from drawn_face import PEOPLE, drawn_clip
 
-from vidfake.demo.media import record_portrait
 from vidfake.errors import UsageError, VidfakeError
-from vidfake.faces.extract import extract_clips
 from vidfake.files import write_bytes
 from vidfake.seeding import generator
-from vidfake.settings import ExtractSettings
 from vidfake.synth import MAKERS, MadeClip, MakerClip
 from vidfake.synth.compose import apply_maker, build_maker, maker_facts
-from vidfake.types import ByteArray, FaceClip
+from vidfake.types import ByteArray
 
 QUALITY = 70  # of a JPEG sheet
 
@@ -39,7 +36,7 @@ def main() -> int:
     parser.add_argument("--weights", metavar="FILE", help="of the makers that draw with a trained network")
     arguments = parser.parse_args()
     try:
-        clips = portrait_clips(2)
+        clips = [drawn_clip(person) for person in PEOPLE]
         blocks: dict[str, list[ByteArray]] = {}
         cv2.setNumThreads(1)
         print(
@@ -74,17 +71,6 @@ def drawable(weights: str | None) -> list[str]:
     for name in left:
         print(f"{name} is left out: name its weights with --weights", file=sys.stderr)
     return [name for name in MAKERS.names() if name not in left]
-
-
-def portrait_clips(count: int) -> list[MakerClip]:
-    """The first clip of each of `count` recordings of the animated portrait."""
-    clips = []
-    with tempfile.TemporaryDirectory() as folder:
-        for path in record_portrait(Path(folder), count=count, seconds=2.5, report=lambda *_: None):
-            found: list[FaceClip] = []
-            extract_clips(path, ExtractSettings(), on_clip=found.append)
-            clips.append(MakerClip(found[0].faces, found[0].crop_landmarks))
-    return clips
 
 
 def encoded(sheet: ByteArray, suffix: str) -> bytes:
