@@ -19,14 +19,15 @@ COMPOSED = ("resynthesis+self_blend", "resynthesis+mouth_replace", "cross_blend+
 def maker_rows(draws: int) -> list[tuple[object, ...]]:
     """Per maker: clips per second of processor time, its slowest draw, and the share that checking adds."""
     import cv2
-    from maker_sheet import drawable, portrait_clips
+    from drawn_face import PEOPLE, drawn_clip
+    from maker_sheet import drawable
 
     from vidfake.data.made import check_made, visible_share
     from vidfake.seeding import generator
     from vidfake.synth.compose import apply_maker, build_maker, maker_facts
 
     cv2.setNumThreads(1)
-    clip, other = portrait_clips(2)
+    clip, other = (drawn_clip(person) for person in PEOPLE)
     rows: list[tuple[object, ...]] = []
     for name in (*drawable(None), *COMPOSED):  # those with a trained network are left out
         maker, donor = build_maker(name), other if maker_facts(name).needs_donor else None
@@ -79,7 +80,7 @@ def run(draws: int = 24, seconds: float = 10) -> list[Table]:
             ("maker", "clips/s", "ms, mean", "ms, slowest draw", "ms, checking"),
             makers,
             (
-                f"{draws} draws each on the animated portrait; processor time, OpenCV on one thread; donors are "
+                f"{draws} draws each on a drawn face; processor time, OpenCV on one thread; donors are "
                 "read already. Checking: whether a fake is whole and visibly another clip. Training makes a fake "
                 f"for each real clip, in its worker processes. Load average meanwhile: {load:.1f}.",
             ),
