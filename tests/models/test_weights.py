@@ -182,9 +182,10 @@ def test_rubbish_is_refused(tmp_path: Path, suffix: str, content: bytes) -> None
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
-    for path in (tmp_path / "absent.pth", tmp_path):
-        with pytest.raises(ConfigError, match="no such file"):
-            build("resnet18", str(path))
+    with pytest.raises(ConfigError, match="no such file"):
+        build("resnet18", str(tmp_path / "absent.pth"))
+    with pytest.raises(CheckpointError, match="no checkpoint there"):
+        build("resnet18", str(tmp_path))
     with pytest.raises(ConfigError, match="imagenette"):
         build("resnet18", "imagenette")
 

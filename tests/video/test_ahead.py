@@ -51,7 +51,13 @@ def test_same_frames_and_errors(video: Path, damaged: Path) -> None:
     frames, errors, _ = seen(damaged, ahead=False)
     assert errors > 0, "the test needs a file with damage"
     assert 0 < frames[-1][-1] != frames[0][-1], "and with frames that are shown although damaged, not all at once"
-    assert seen(damaged, ahead=True)[:2] == (frames, errors)
+    # what FFmpeg paints over damage depends on how far its other threads were: pixels count up to the first damage
+    ahead_frames, ahead_errors, _ = seen(damaged, ahead=True)
+    assert ahead_errors == errors
+    assert [(*frame[:2], frame[-1]) for frame in ahead_frames] == [(*frame[:2], frame[-1]) for frame in frames]
+    whole = [frame for frame in frames if frame[-1] == 0]
+    assert len(whole) > 1
+    assert ahead_frames[: len(whole)] == whole
     assert not decode_threads()
 
 

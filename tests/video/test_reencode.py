@@ -58,7 +58,9 @@ def test_a_lower_bit_rate_loses_more() -> None:
 def test_the_same_twice(pictures: Callable[..., Array]) -> None:
     frames = pictures(12)
     for codec in available_encoders():
-        assert np.array_equal(reencode(frames, codec=codec), reencode(frames, codec=codec))
+        first = reencode(frames, codec=codec)
+        for _ in range(20 if codec == "libx264" else 1):  # its AVX-512 code gave another result now and then
+            assert np.array_equal(reencode(frames, codec=codec), first), codec
 
 
 def test_the_input_is_left_alone(pictures: Callable[..., Array]) -> None:
