@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1] / "vidfake"
 
 RANKS = {
-    "types": 0, "errors": 0, "registry": 0,
+    "types": 0, "errors": 0, "registry": 0, "geometry": 1,
     "config": 1, "settings": 1, "seeding": 1, "files": 1, "scores": 1,
     "video": 2, "models": 2, "losses": 2, "metrics": 2,
     "faces": 3, "sandbox": 3, "synth": 3, "datasets": 3, "corruptions": 3,

@@ -4,17 +4,8 @@ import numpy as np
 import pytest
 from skimage.transform import SimilarityTransform
 
-from vidfake.faces.align import (
-    FACE_TEMPLATE,
-    apply,
-    crop_template,
-    crop_transform,
-    inside_share,
-    inverse,
-    scale_of,
-    similarity_transform,
-    warp,
-)
+from vidfake.faces.align import FACE_TEMPLATE, crop_template, crop_transform, inside_share, warp
+from vidfake.geometry import apply, inverse, scale_of, similarity_transform
 from vidfake.types import ByteArray, FloatArray
 
 IDENTITY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])

@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from vidfake.faces.align import FACE_TEMPLATE, apply
+from vidfake.faces.align import FACE_TEMPLATE
 from vidfake.faces.quality import FULL_SIZE_PIXELS, QUALITY_NAMES, face_quality, frontalness, sharpness
+from vidfake.geometry import apply
 from vidfake.types import ByteArray, FloatArray
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,12 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vidfake.cli.options import JsonOption, SetOption, WorkersOption, worker_count
+from vidfake.cli.study_progress import study_bars
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
     from vidfake.study.definition import StudyDefinition
-    from vidfake.study.pace import StudyProgress
 
 SHOWN = (
     "loss",
@@ -32,7 +27,6 @@ SHOWN = (
     "seeds",
     "chosen (* at a bound)",
 )
-SAY_SECONDS = 60.0  # how often a line is written where no bar can be drawn
 
 
 def register(app: typer.Typer) -> None:
@@ -80,7 +74,7 @@ def _register_run(group: typer.Typer) -> None:
             return
         from vidfake.study.run import run_study
 
-        with _bars() as (report, watch):
+        with study_bars() as (report, watch):
             summary = run_study(
                 definition,
                 out,
@@ -272,52 +266,3 @@ def _shard(text: str) -> tuple[int, int]:
 
     rank, size = os.environ.pop("RANK", "0"), os.environ.pop("WORLD_SIZE", "1")
     return parse_shard(text or f"{rank}/{size}")
-
-
-@contextmanager
-def _bars() -> Iterator[tuple[_Stages, Callable[[StudyProgress], None]]]:
-    """Bars of the preparation, and one of all runs with the time left; off a terminal a line a minute."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    from vidfake.cli import display
-
-    said = time.monotonic()
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=display.stderr,
-        disable=not display.stderr.is_terminal,
-    ) as bars:
-        report = _Stages(bars)
-
-        def watch(now: StudyProgress) -> None:
-            nonlocal said
-            report("runs", now.done, now.total, note=_left(now))
-            if not display.stderr.is_terminal and time.monotonic() - said > SAY_SECONDS:
-                said = time.monotonic()
-                display.say(f"{now.done} of {now.total} runs, {_left(now)}")
-
-        yield report, watch
-
-
-class _Stages:
-    """``report(stage, done, total)`` on one set of bars."""
-
-    def __init__(self, bars: Progress) -> None:
-        self._bars = bars
-        self._tasks: dict[str, TaskID] = {}
-
-    def __call__(self, stage: str, done: int, total: int | None = None, *, note: str = "") -> None:
-        if stage not in self._tasks:
-            self._tasks[stage] = self._bars.add_task(stage, total=total, note=note)
-        self._bars.update(self._tasks[stage], completed=done, total=total, note=note)
-
-
-def _left(now: StudyProgress) -> str:
-    failed = f"{now.failed} failed, " if now.failed else ""
-    if now.seconds_left is None:
-        return f"{failed}time left not known yet"
-    minutes = now.seconds_left / 60
-    return f"{failed}about {minutes:.0f} min left" if minutes >= 1 else f"{failed}under a minute left"

@@ -59,13 +59,13 @@ def register(app: typer.Typer) -> None:
         A photograph is a clip of one frame: makers that work over time refuse it. Exit codes: 0 a fake of every
         file, 3 some could not be made, 4 none could.
         """
-        from vidfake.data.synthesize import MANIFEST, Order, maker_options, synthesize
+        from vidfake.data.synthesize import MANIFEST, Order, synthesize
         from vidfake.synth.compose import PLUS, parts_of
 
         maker = PLUS.join(parts_of(maker))  # as written everywhere: without spaces
         order = Order(
             maker=maker,
-            options=maker_options(maker, _options(option or [])),
+            options=_options(option or []),
             seed=seed,
             tracks=_tracks(tracks),
             mask=mask,

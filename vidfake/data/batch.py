@@ -136,8 +136,8 @@ def collate(items: Sequence[ClipItem]) -> ClipBatch:
     pts = np.stack([_padded(item.pts_seconds, length) for item in items]).astype(np.float32)
     return ClipBatch(
         frames=_frames(items, length),
-        features=_features(items, length),
-        manipulation_masks=_manipulation_masks(items, length),
+        features=_stacked([item.features for item in items], length, "features"),
+        manipulation_masks=_stacked([item.manipulation_mask for item in items], length, "manipulation masks"),
         skipped=tuple(name for item in items for name in item.skipped),
         mask=torch.arange(length)[None, :] < counts[:, None],
         pts_seconds=torch.from_numpy(pts),
@@ -171,19 +171,11 @@ def _frames(items: Sequence[ClipItem], length: int) -> Tensor | None:
     return frames
 
 
-def _features(items: Sequence[ClipItem], length: int) -> Tensor | None:
-    features = [_padded(item.features, length) for item in items if item.features is not None]
-    if not features:
+def _stacked(arrays: Sequence[FloatArray | None], length: int, what: str) -> Tensor | None:
+    """What every clip has, padded to `length` frames, as float32 (B, T, ...); None where none has it."""
+    there = [_padded(array, length) for array in arrays if array is not None]
+    if not there:
         return None
-    if len(features) != len(items):
-        raise ValueError("a batch holds either frames or features for all of its clips")
-    return torch.from_numpy(np.stack(features).astype(np.float32))
-
-
-def _manipulation_masks(items: Sequence[ClipItem], length: int) -> Tensor | None:
-    masks = [_padded(item.manipulation_mask, length) for item in items if item.manipulation_mask is not None]
-    if not masks:
-        return None
-    if len(masks) != len(items):
-        raise ValueError("a batch holds manipulation masks for all of its clips or for none")
-    return torch.from_numpy(np.stack(masks).astype(np.float32))
+    if len(there) != len(arrays):
+        raise ValueError(f"a batch holds {what} for all of its clips or for none")
+    return torch.from_numpy(np.stack(there).astype(np.float32))

@@ -11,8 +11,9 @@ import numpy as np
 
 from vidfake.data.decoding import Decoding
 from vidfake.errors import UsageError
-from vidfake.faces.align import apply, crop_transform, inverse, scale_of, warp
+from vidfake.faces.align import crop_transform, warp
 from vidfake.faces.extract import pixel_aspect_of
+from vidfake.geometry import apply, centred, inverse, scale_of
 from vidfake.settings import ExtractSettings
 from vidfake.synth.base import MakerClip
 from vidfake.types import ByteArray, FloatArray, Track
@@ -130,5 +131,6 @@ def _back(shape: tuple[int, ...], side: int, matrix: FloatArray) -> tuple[tuple[
     corners = apply(back, np.array([[-1.0, -1.0], [side + 1, -1.0], [-1.0, side + 1], [side + 1, side + 1]]))
     x0, y0 = np.clip(np.floor(corners.min(axis=0)), 0, shape[1::-1]).astype(int)
     x1, y1 = np.clip(np.ceil(corners.max(axis=0)), 0, shape[1::-1]).astype(int)
-    back[:, 2] += back[:, :2].sum(axis=1) * 0.5 - 0.5 - np.array([x0, y0])
+    back = centred(back)
+    back[:, 2] -= [x0, y0]
     return (slice(y0, y1), slice(x0, x1)), back

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from vidfake import __version__
-from vidfake.config import typed
 from vidfake.data.decoding import Decoding
 from vidfake.data.locking import writer_lock
 from vidfake.data.manifest import read_manifest, write_manifest
@@ -21,8 +20,7 @@ from vidfake.faces.photo import is_photo
 from vidfake.files import write_json
 from vidfake.seeding import derived_seed
 from vidfake.settings import ExtractSettings
-from vidfake.synth.base import MAKERS
-from vidfake.synth.compose import build_maker, maker_facts, parts_of
+from vidfake.synth.compose import build_maker, maker_facts
 from vidfake.synth.version import synth_version
 from vidfake.types import FAKE, NO_MANIPULATION, REAL, VideoRecord
 
@@ -51,12 +49,6 @@ class Order:
             )
         if not 0 <= self.crf <= 51:
             raise ConfigError(f"crf is {self.crf}; it must be from 0 (lossless) to 51.")
-
-
-def maker_options(maker: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` as the types of the maker's options. Raises ConfigError, and UnknownNameError for the maker."""
-    parts = parts_of(maker)
-    return typed(MAKERS.row(parts[0]).factory, values, f"{maker}: ") if len(parts) == 1 else dict(values)
 
 
 @dataclass(frozen=True)
@@ -127,7 +119,7 @@ def synthesize(
                 yield Synthesised(path, {}, error=str(error))
                 continue
             write_json(files["parameters"], _parameters(path, files, order, donor, rendered))
-            rows |= {record.video_id: record for record in _records(path, files, order)}
+            rows |= {record.video_id: record for record in _records(_plain_name(path), files, order)}
             write_manifest(out / MANIFEST, rows.values())
             yield Synthesised(path, files, rendered)
         if report is not None:
@@ -139,7 +131,7 @@ def _names(paths: Sequence[str], out: Path, order: Order, donor: str | None) -> 
     names, taken = [], {os.path.abspath(path): path for path in [*paths, *([donor] if donor else [])]}
     for path in paths:
         suffix = PHOTO_SUFFIX if is_photo(path) else ".mp4"
-        name = _ODD.sub("_", Path(path).stem)
+        name = _plain_name(path)
         stem = f"{name}.{order.maker}.{order.seed}"
         files = {"fake": out / f"{stem}{suffix}", "parameters": out / f"{stem}.json"}
         if order.mask:
@@ -157,6 +149,11 @@ def _names(paths: Sequence[str], out: Path, order: Order, donor: str | None) -> 
     return names
 
 
+def _plain_name(path: str) -> str:
+    """What all files made of `path` are called, and the source in the manifest: never where it lay."""
+    return _ODD.sub("_", Path(path).stem)
+
+
 def _refuse_itself(path: str, donor: str | None) -> None:
     if donor is not None and Path(path).exists() and Path(path).samefile(donor):
         raise UsageError(f"{path}: is the donor itself. Name a file of another person.")
@@ -168,9 +165,8 @@ def _rows(path: Path) -> list[VideoRecord]:
     return read_manifest(path, require_labels=False, check_files=False, allow_split_overlap=True)
 
 
-def _records(path: str, files: Mapping[str, Path], order: Order) -> list[VideoRecord]:
+def _records(source: str, files: Mapping[str, Path], order: Order) -> list[VideoRecord]:
     """A row for the fake, and for the real that was written; both of one source."""
-    source = Path(path).as_posix()
 
     def row(file: Path, label: int, manipulation: str, extra: dict[str, str]) -> VideoRecord:
         return VideoRecord(

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vidfake.faces.align import apply, crop_transform, inside_share, inverse, scale_of, warp
+from vidfake.faces.align import crop_transform, inside_share, warp
 from vidfake.faces.codec import decode_crop, encode_crop
 from vidfake.faces.quality import face_quality
 from vidfake.faces.stopwatch import Stopwatch
+from vidfake.geometry import apply, inverse, scale_of
 from vidfake.settings import ExtractSettings
 from vidfake.types import ByteArray, FloatArray, Region
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from vidfake.errors import MissingPackageError
-from vidfake.faces.align import FACE_TEMPLATE, apply, similarity_transform
+from vidfake.faces.align import FACE_TEMPLATE
 from vidfake.faces.detect import DETECTORS
 from vidfake.faces.weights import packaged_file
+from vidfake.geometry import apply, similarity_transform
 from vidfake.types import ByteArray, Face, FloatArray
 
 DISTRIBUTION = "face_recognition_models"

@@ -6,7 +6,10 @@ what no escaping helps against: control characters, and the invisible ones that 
 
 from __future__ import annotations
 
+import csv
+import io
 import unicodedata
+from collections.abc import Iterable, Sequence
 
 MAX_SHOWN = 160
 _INVISIBLE = {
@@ -65,6 +68,15 @@ def markdown_sentence(text: object) -> str:
 def latex(text: object) -> str:
     """`text` as literal LaTeX."""
     return "".join(_LATEX.get(c, c if c.isprintable() and ord(c) < 0x250 else "?") for c in clean(text))
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
+    """A CSV file: texts made harmless (`csv_cell`), numbers at full precision, None as nothing."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(["" if v is None else csv_cell(v) if isinstance(v, str) else v for v in row] for row in rows)
+    return buffer.getvalue()
 
 
 def csv_cell(text: object) -> str:

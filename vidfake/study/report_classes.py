@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 
 from vidfake.report.numbers import BLANK, decimal, span
-from vidfake.report.text import csv_cell
+from vidfake.report.text import csv_text
 from vidfake.study.analysis import ATTRIBUTION, StudyAnalysis, TaskAnalysis
 from vidfake.study.analysis_classes import MACRO, PROTOTYPE_MACRO, RECALL, ClassFigure, ClassTest
 from vidfake.study.report_cells import effect_text, mean_text
@@ -85,14 +83,7 @@ def _value(figure: ClassFigure | None) -> str:
 def classes_csv(analysis: StudyAnalysis) -> str:
     """One line per task, test, arm and figure at full precision; "" where no run kept class scores."""
     lines = list(_lines(analysis))
-    if not lines:
-        return ""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(CLASS_COLUMNS)
-    for line in lines:
-        writer.writerow(["" if v is None else csv_cell(v) if isinstance(v, str) else v for v in line])
-    return buffer.getvalue()
+    return csv_text(CLASS_COLUMNS, lines) if lines else ""
 
 
 def _lines(analysis: StudyAnalysis) -> Iterator[list[object]]:

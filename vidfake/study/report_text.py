@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 
 from vidfake.report.numbers import percent
-from vidfake.report.text import csv_cell, markdown, markdown_sentence
+from vidfake.report.text import csv_text, markdown, markdown_sentence
 from vidfake.study.analysis import StudyAnalysis, TaskAnalysis
 from vidfake.study.analysis_classes import ClassTest
 from vidfake.study.analysis_words import conclusions, limits
@@ -19,14 +17,7 @@ from vidfake.study.report_variants import variant_table
 
 def table_csv(rows: Sequence[Row]) -> str:
     """All columns at full precision; no cell is taken for a formula by a spreadsheet."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow(
-            ["" if (v := row[n]) is None else csv_cell(v) if isinstance(v, str) else v for n in COLUMNS]
-        )
-    return buffer.getvalue()
+    return csv_text(COLUMNS, ([row[name] for name in COLUMNS] for row in rows))
 
 
 def _class_tests(task: TaskAnalysis) -> list[ClassTest]:

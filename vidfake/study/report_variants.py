@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Iterator
 
 from vidfake.report.numbers import BLANK
-from vidfake.report.text import csv_cell
+from vidfake.report.text import csv_text
 from vidfake.study.analysis import StudyAnalysis, TaskAnalysis
 from vidfake.study.analysis_effects import Effect
 from vidfake.study.analysis_variants import Variants
@@ -61,10 +60,11 @@ def variant_table(found: Variants) -> tuple[tuple[str, ...], list[tuple[str, ...
 
 def variants_csv(analysis: StudyAnalysis) -> str:
     """One line per task, loss and variant at full precision; "" for a study without variants."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(VARIANT_COLUMNS)
-    lines = 0
+    lines = list(_lines(analysis))
+    return csv_text(VARIANT_COLUMNS, lines) if lines else ""
+
+
+def _lines(analysis: StudyAnalysis) -> Iterator[tuple[object, ...]]:
     for task in analysis.tasks:
         if (found := task.variants) is None:
             continue
@@ -72,13 +72,9 @@ def variants_csv(analysis: StudyAnalysis) -> str:
             for name in found.names:
                 mean, effect = of_loss[name], found.effects.get(loss, {}).get(name)
                 figures = (mean.value if mean else None, mean.deviation if mean else None, *_effect(effect))
-                writer.writerow(_cells(task.task, found.test, loss, name, found.control, *figures))
-                lines += 1
+                yield task.task, found.test, loss, name, found.control, *figures
         for name, effect in found.overall.items():
-            writer.writerow(
-                _cells(task.task, found.test, OVERALL, name, found.control, effect.value, None, *_effect(effect))
-            )
-    return buffer.getvalue() if lines else ""
+            yield task.task, found.test, OVERALL, name, found.control, effect.value, None, *_effect(effect)
 
 
 def _effect(effect: Effect | None) -> tuple[float | None, ...]:
@@ -89,7 +85,3 @@ def _effect(effect: Effect | None) -> tuple[float | None, ...]:
     return (
         effect.difference, *ends, effect.p, effect.wins, effect.num_seeds, effect.num_videos, effect.num_clusters,
     )  # fmt: skip
-
-
-def _cells(*values: object) -> list[object]:
-    return ["" if v is None else csv_cell(v) if isinstance(v, str) else v for v in values]

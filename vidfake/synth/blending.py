@@ -5,19 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from vidfake.geometry import similarity_transform
 from vidfake.types import ByteArray, FloatArray
-
-
-def similarity(source: FloatArray, target: FloatArray) -> FloatArray:
-    """The (2, 3) rotation, scale and shift that brings points `source` (N, 2) closest to `target` (N, 2).
-
-    Least squares without reflection; points are taken as complex numbers, where such a map is a product.
-    """
-    a, b = source[:, 0] + 1j * source[:, 1], target[:, 0] + 1j * target[:, 1]
-    spread = float((np.abs(a - a.mean()) ** 2).sum())
-    turn = (np.conj(a - a.mean()) * (b - b.mean())).sum() / spread if spread > 0 else 1.0
-    shift = b.mean() - turn * a.mean()
-    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 
 def carry(face: ByteArray, source: FloatArray, target: FloatArray) -> ByteArray:
@@ -25,7 +14,7 @@ def carry(face: ByteArray, source: FloatArray, target: FloatArray) -> ByteArray:
     if np.array_equal(source, target):
         return face
     height, width = face.shape[:2]
-    matrix = similarity(source, target)
+    matrix = similarity_transform(source, target)
     moved = cv2.warpAffine(face, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
     return np.asarray(moved, np.uint8)
 
@@ -37,7 +26,7 @@ def shared_mask(mask: FloatArray, source_mask: FloatArray, source: FloatArray, t
     """
     if np.array_equal(source, target):
         return np.minimum(mask, source_mask)
-    return np.minimum(mask, cv2.warpAffine(source_mask, similarity(source, target), mask.shape[::-1]))
+    return np.minimum(mask, cv2.warpAffine(source_mask, similarity_transform(source, target), mask.shape[::-1]))
 
 
 def match_colour(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from vidfake.synth.blending import similarity
+from vidfake.geometry import centred, inverse, scale_of, similarity_transform
 from vidfake.types import ByteArray, FloatArray
 
 VIEW_LANDMARKS = np.array([[0.34, 0.37], [0.66, 0.37], [0.5, 0.554], [0.361, 0.7], [0.639, 0.7]])
@@ -18,28 +18,15 @@ def into_view(landmarks: FloatArray, pixels: int, size: int) -> FloatArray:
 
     Landmarks (5, 2) that no similarity brings near the view's own (mirrored, all in one point) give the whole crop.
     """
-    matrix = similarity(landmarks, VIEW_LANDMARKS * pixels)
-    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    if np.ptp(landmarks, axis=0).max() <= 0 or not scale > LEAST_SCALE * pixels / size:
+    matrix = similarity_transform(landmarks, VIEW_LANDMARKS * pixels)
+    if not scale_of(matrix) > LEAST_SCALE * pixels / size:
         return np.array([[pixels / size, 0, 0], [0, pixels / size, 0]])
     return np.asarray(matrix)
 
 
-def centred(matrix: FloatArray) -> FloatArray:
-    """A (2, 3) map between pictures whose pixel centres lie at i + 0.5, for OpenCV, where they lie at i."""
-    moved = matrix.copy()
-    moved[:, 2] += 0.5 * (matrix[:, 0] + matrix[:, 1]) - 0.5
-    return moved
-
-
-def inverse(matrix: FloatArray) -> FloatArray:
-    """The (2, 3) map back."""
-    return np.asarray(cv2.invertAffineTransform(matrix), float)
-
-
 def softened(face: ByteArray, matrix: FloatArray) -> ByteArray:
     """`face` (S, S, 3) smoothed as its reduction by `matrix` asks for, so that fine detail does not alias."""
-    reduction = 1 / max(float(np.hypot(matrix[0, 0], matrix[1, 0])), 1e-6)
+    reduction = 1 / max(scale_of(matrix), 1e-6)
     if reduction <= 1.1:
         return face
     return np.asarray(cv2.GaussianBlur(face, (0, 0), min(0.45 * reduction, face.shape[0] / 4)), np.uint8)

@@ -13,9 +13,11 @@ import numpy as np
 
 @cache
 def synth_version() -> str:
-    """SHA-256 of the source files of `vidfake.synth`: with another, a seed may give other pixels."""
+    """SHA-256 of the source files of `vidfake.synth` and the geometry under it: with another, a seed may give other
+    pixels."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    here = Path(__file__).parent
+    for path in [*sorted(here.glob("*.py")), here.parent / "geometry.py"]:
         data = path.read_bytes()
         digest.update(f"{path.name}\0{len(data)}\0".encode())
         digest.update(data)

@@ -13,9 +13,9 @@ from torch import Tensor
 from vidfake.data.store import ClipStore
 from vidfake.data.store_index import StoredClip
 from vidfake.errors import ConfigError
+from vidfake.geometry import apply, centred, inverse, similarity_transform
 from vidfake.seeding import derived_seed, generator
-from vidfake.synth.blending import similarity
-from vidfake.synth.face_views import VIEW_LANDMARKS, centred, into_view, inverse, softened, view
+from vidfake.synth.face_views import VIEW_LANDMARKS, into_view, softened, view
 from vidfake.synth.masks import clip_masks
 from vidfake.types import REAL, ByteArray, FloatArray
 
@@ -122,19 +122,14 @@ def warped_pair(
     ticks = (np.arange(GRID) + 0.5) * pixels / GRID - 0.5
     knots = np.stack(np.meshgrid(ticks, ticks), axis=-1)
     moves = rng.normal(0, WARP * pixels, knots.shape)
-    fitted = similarity(knots.reshape(-1, 2), (knots + moves).reshape(-1, 2))
+    fitted = similarity_transform(knots.reshape(-1, 2), (knots + moves).reshape(-1, 2))
     y, x = np.mgrid[:pixels, :pixels].astype(np.float64)
     places: FloatArray = np.stack([x, y], axis=-1)
     bent = np.asarray(places + cv2.resize(moves, (pixels, pixels), interpolation=cv2.INTER_CUBIC))
-    pair = [_sampled(soft, through(crop, where)) for where in (bent, through(fitted, places))]
+    pair = [_sampled(soft, apply(crop, where)) for where in (bent, apply(fitted, places))]
     if rng.random() < 0.5:
         pair = [np.ascontiguousarray(picture[:, ::-1]) for picture in pair]
     return pair[0], pair[1]
-
-
-def through(matrix: FloatArray, points: FloatArray) -> FloatArray:
-    """`points` (..., 2) through a (2, 3) matrix."""
-    return np.asarray(points @ matrix[:, :2].T + matrix[:, 2])
 
 
 def _unsteady(matrix: FloatArray, pixels: int, rng: np.random.Generator) -> FloatArray:

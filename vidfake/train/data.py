@@ -25,9 +25,9 @@ MASK_CELLS = 28  # along each side of a manipulation mask in a batch; a mask hea
 class RunData:
     """Datasets of one run. `reference` are the training clips as evaluation sees them, for fitting read-outs.
 
-    `class_names` lists the classes of training first, then those that only validation has; `num_left_out` fakes of
-    validation would have equalled their real, and are not among its items;
-    `num_training_classes` counts the former, ``real`` included.
+    `class_names` lists the classes of training first, then those that only validation has;
+    `num_training_classes` counts the former, ``real`` included. `num_left_out` fakes of validation would have
+    equalled their real, and are not among its items.
     """
 
     store: ClipStore
