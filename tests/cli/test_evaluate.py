@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 from commands import empty_video, face_video, run
 
+from vidfake.metrics.levels import level_rows
+from vidfake.scores import ScoreTable
+from vidfake.settings import ScoreSettings
+
 Capture = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch
 
@@ -52,6 +56,37 @@ def test_levels_coverage_pairs_and_report(
     assert again.code == 0
     assert "Video-level" in again.out
     assert "85.7 %" in again.out
+
+
+def test_a_profile_is_that_of_score(
+    capsys: Capture, monkeypatch: Patch, checkpoint: Path, manifest: Path, tmp_path: Path
+) -> None:
+    arguments = ("evaluate", checkpoint, manifest, "--resamples", 0, "--workers", 1, "--profile", "thorough")
+    done = run(capsys, monkeypatch, *arguments, "--out", tmp_path / "out", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["protocol"]["profile"] == "thorough"
+    (kept,) = (tmp_path / "out" / "work" / "scores").glob("*.jsonl")
+    evaluated = dict(zip(*scored_videos(kept), strict=True))
+    video = manifest.parent / "1-swap.mp4"
+    own = run(capsys, monkeypatch, "score", video, "--checkpoint", checkpoint, "--json", "--profile", "thorough")
+    plain = run(capsys, monkeypatch, "score", video, "--checkpoint", checkpoint, "--json")
+    score, balanced = (json.loads(text.out)["video"]["score"] for text in (own, plain))
+    assert abs(score - balanced) > 1e-3, "mirrored too: another score, or equal ones prove nothing"
+    assert evaluated[video.name] == pytest.approx(score, abs=1e-4)
+    store = next((tmp_path / "out" / "work" / "stores").iterdir())
+    refused = run(capsys, monkeypatch, "evaluate", checkpoint, store, "--profile", "fast", "--out", tmp_path / "no")
+    assert refused.code == 2
+    assert "clip_interval_seconds" in refused.err
+    unknown = run(capsys, monkeypatch, "evaluate", checkpoint, manifest, "--profile", "quick")
+    assert unknown.code == 2
+    assert "fast, balanced, thorough" in unknown.err
+
+
+def scored_videos(path: Path) -> tuple[list[str], list[float]]:
+    """Ids of the videos of a score table, and their scores as `score` pools them."""
+    table = ScoreTable.read(path)
+    rows = level_rows(table, "video", ScoreSettings())
+    return [str(table.video_id[video]) for video in rows.video], rows.scores.tolist()
 
 
 def test_score_files_of_others_stand_beside_ours(

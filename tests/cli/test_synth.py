@@ -64,6 +64,23 @@ def test_a_batch_with_a_bad_file_in_it_and_a_second_run_beside_it(
     assert rows[stem].extra["parameters"] == names["parameters"]
 
 
+def test_several_makers_in_one_run(cli: Run, face_video: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    makers = ["--maker", "self_blend", "--maker", "mouth_replace", "--maker", " self_blend "]
+    done = commands.run(*cli, "synth", face_video, *makers, "--out", out, "--json")
+    assert done.code == 0
+    made = [json.loads(line) for line in done.out.splitlines()]
+    assert [one["maker"] for one in made] == ["self_blend", "mouth_replace"], "each once"
+    rows = read_manifest(out / MANIFEST)
+    assert {r.manipulation for r in rows} == {"self_blend", "mouth_replace"}
+    pictures = [(out / Path(one["files"]["fake"]).name).read_bytes() for one in made]
+    assert pictures[0] != pictures[1]
+    alone = commands.run(*cli, "synth", face_video, "--maker", "mouth_replace", "--out", tmp_path / "alone")
+    assert alone.code == 0
+    (same,) = (tmp_path / "alone").glob("*.mp4")
+    assert same.read_bytes() == pictures[1], "a fake does not depend on which others are made beside it"
+
+
 def test_a_photograph_and_a_donor(cli: Run, face_video: Path, tmp_path: Path) -> None:
     photo, out = tmp_path / "photo.png", tmp_path / "out"
     Image.fromarray(portrait()).save(photo)
@@ -87,6 +104,7 @@ def test_a_photograph_and_a_donor(cli: Run, face_video: Path, tmp_path: Path) ->
         (["--maker", "self_blend", "--option", "drift=far"], "takes float"),
         (["--maker", "self_blend", "--option", "shift=-1"], "from 0 to"),
         (["--maker", "self_blend", "--option", "a.b=1"], "plain names"),
+        (["--maker", "self_blend", "--maker", "resynthesis", "--option", "colour=0.1"], "one at a time"),
         (["--maker", "self_blend", "--tracks", "first"], "all, longest, or track ids"),
         (["--maker", "self_blend", "--crf", "99"], "from 0"),
     ],

@@ -128,6 +128,10 @@ def test_evaluate_then_the_card_has_the_figures(
     assert plain["weights"]["sha256"] == card.weights.sha256
     again = ship_tool.run(trained, copy)
     assert again.measured == card.measured, "the same weights keep their figures"
+    quick = report | {"protocol": report["protocol"] | {"profile": "fast"}}
+    (tmp_path / "quick.json").write_text(json.dumps(quick))
+    with pytest.raises(UsageError, match="made with the profile 'fast'"):
+        ship_tool.run(trained, copy, reports=[tmp_path / "quick.json"])
     report["results"][0]["facts"]["detector sha256"] = "0" * 64
     (tmp_path / "other.json").write_text(json.dumps(report))
     with pytest.raises(UsageError, match="no result of the shipped weights"):

@@ -33,7 +33,7 @@ def test_a_split_the_report_and_the_pooling_study(runs: Path, sets: Path, tmp_pa
     assert chosen[0].test_auc.value == auc(chosen[0].way.scores(table), table.label), "of the first set, that split"
 
     plain = json.loads((tmp_path / "report.json").read_text())
-    assert plain["protocol"] == {"splits": "test", "read-out": "as selected in training"}
+    assert plain["protocol"] == {"splits": "test", "read-out": "as selected in training", "profile": "balanced"}
     assert plain["results"][0]["open_set_auc"]["value"] == result.results[0].open_set_auc.value
     assert plain["data"]["away"]["videos"] == "15 (5 real, 10 fake)"
     page = (tmp_path / "report.html").read_text()

@@ -22,7 +22,7 @@ from vidfake.models.checkpoint_files import find_tensors, read_description
 KILLS = int(os.environ.get("VIDFAKE_KILLS", "50"))
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")]
 
-sys.path += [str(ROOT / "tests" / name / "support") for name in ("cli", "train")]
+sys.path += [str(ROOT / "tests" / name / "support") for name in ("cli", "train", "study")]
 
 
 def files(folder: Path, pattern: str = "*") -> dict[str, str]:
@@ -163,3 +163,53 @@ def saved_step(out: Path) -> int:
     """Optimiser steps of the state that a resumed run goes on from; it can be read at any moment."""
     states = [torch.load(path, weights_only=True)["progress"]["step"] for path in out.glob("*/resume.pt")]
     return max(states, default=-1)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_study(workers: int, tmp_path: Path) -> None:
+    import toy_study
+
+    store = toy_study.write_store(tmp_path / "store")
+    script = ROOT / "tests" / "study" / "support" / "run_toy_study.py"
+    log, out, undisturbed = tmp_path / "log", tmp_path / "out", tmp_path / "undisturbed"
+    seconds = finish([script, store, undisturbed, workers], log)
+    expected = study_records(undisturbed)
+    assert len(expected) == 2 * (3 + 2), "two losses, three trials and two seeds each"
+    done: dict[str, Any] = {}
+
+    def check(ended: bool) -> None:
+        nonlocal done
+        found = study_records(out)
+        assert found.items() >= done.items(), "a run that was done is lost, or was made again"
+        for name, record in found.items():
+            assert without_cost(record) == without_cost(expected[name]), name
+        done = found
+        if ended:
+            assert set(found) == set(expected)
+            assert tables(out) == tables(undisturbed)
+            shutil.rmtree(out)
+            done = {}
+
+    kills = -(-KILLS // 2)
+    kill_often(kills, lambda: start([script, store, out, workers], log), seconds=seconds, check=check, seed=workers)
+    finish([script, store, out, workers], log)
+    assert {n: without_cost(r) for n, r in study_records(out).items()} == {
+        n: without_cost(r) for n, r in expected.items()
+    }
+    assert tables(out) == tables(undisturbed)
+    assert not list(out.rglob("*.started"))
+
+
+def study_records(out: Path) -> dict[str, Any]:
+    """Every record of a study, by path; each must be whole at any moment."""
+    runs = out / "runs"
+    return {str(p.relative_to(runs)): json.loads(p.read_bytes()) for p in sorted(runs.rglob("[!.]*.json"))}
+
+
+def without_cost(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name != "cost"}
+
+
+def tables(out: Path) -> dict[str, str]:
+    """Score tables of the final runs."""
+    return files(out / "runs", "*.jsonl")

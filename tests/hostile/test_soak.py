@@ -120,7 +120,9 @@ def test_prepare(files: dict[Path, str], tmp_path: Path) -> None:
     clips = Counter(clip.video.record.video_id for clip in store.clips)
     assert set(clips) == {name for name, status in statuses.items() if status == "ok"}
     assert len(set(clips.values())) == 1, "the same pictures gave other numbers of clips"
-    assert len({store.read_faces(clip).tobytes() for clip in store.clips[:: max(1, FILES // 100)]}) <= max(clips.values())
+    assert len({store.read_faces(clip).tobytes() for clip in store.clips[:: max(1, FILES // 100)]}) <= max(
+        clips.values()
+    )
     assert memory.between(0.75, 1.0) < GROWTH * memory.between(0.25, 0.5)
 
 

@@ -11,10 +11,12 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 PIPED_WIDTH = 160  # a pipe has no width of its own; 80 columns would fold most tables
+MOST_PIPED = 4096  # of a table in a pipe, where a name that is folded could not be searched for
 stdout = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 stderr = Console(stderr=True, highlight=False)
 
@@ -48,6 +50,9 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
         )
     for row in rows:
         table.add_row(*(escape(harmless(cell)) for cell in row))
+    if not sys.stdout.isatty():
+        wanted = Measurement.get(stdout, stdout.options.update(width=MOST_PIPED), table).maximum
+        stdout.width = max(PIPED_WIDTH, wanted)
     stdout.print(table)
 
 

@@ -50,6 +50,12 @@ def register(app: typer.Typer) -> None:
             ),
         ] = None,
         readout: Annotated[str, typer.Option("--readout", help="native, prototype, probe or knn.")] = "",
+        profile: Annotated[
+            str,
+            typer.Option(
+                "--profile", help="fast, balanced or thorough, as of `vidfake score`; of manifests, not of stores."
+            ),
+        ] = "balanced",
         control: Annotated[str, typer.Option("--control", help="The detector that others are compared with.")] = "",
         margin: Annotated[
             float | None, typer.Option("--margin", help="AUC difference below which detectors count as equivalent.")
@@ -83,6 +89,7 @@ def register(app: typer.Typer) -> None:
             higher_is=higher_is,
             corrupt=corrupt or [],
             readout=readout,
+            profile=profile,
             control=control,
             margin=margin,
             resamples=resamples,
@@ -112,6 +119,7 @@ def run_evaluation(
     higher_is: str = "",
     corrupt: Sequence[str] = (),
     readout: str = "",
+    profile: str = "balanced",
     control: str = "",
     margin: float | None = None,
     resamples: int = 2000,
@@ -133,6 +141,7 @@ def run_evaluation(
     from vidfake.evaluate.reporting import write_report
     from vidfake.evaluate.robustness import all_corruption_points, refuse_store
     from vidfake.evaluate.run import evaluate as evaluate_all
+    from vidfake.inference.profiles import BALANCED, find_profile
     from vidfake.metrics.pooling_study import PoolingRow, pooling_study
     from vidfake.metrics.sections import Resampling
     from vidfake.scores import ScoreTable
@@ -140,8 +149,10 @@ def run_evaluation(
     _check_resampling(resamples, margin)
     kinds = [pair for text in corrupt for pair in parse_corruption(text)]
     detectors, sources = open_inputs(inputs, splits=splits, readout=readout or None, device=device)
-    sources = [replace(source, sandbox=sandbox) for source in sources]
-    _check_detectors(len(detectors), corrupt=bool(corrupt), pooling=pooling, readout=readout)
+    chosen = find_profile(profile)
+    sources = [replace(source, sandbox=sandbox, profile=chosen) for source in sources]
+    asked = profile != BALANCED.name
+    _check_detectors(len(detectors), corrupt=bool(corrupt), pooling=pooling, readout=readout, profile=asked)
     foreign = open_scores(scores, sources, higher_is)
     validation = validation_scores(detectors[0]) if pooling else None
     for source in sources if kinds else ():
@@ -172,7 +183,11 @@ def run_evaluation(
             command=[shlex.join(["vidfake", *sys.argv[1:]])],
             corruptions=points,
             pooling=rows,
-            protocol={"splits": ", ".join(splits) or "all rows", "read-out": readout or "as selected in training"},
+            protocol={
+                "splits": ", ".join(splits) or "all rows",
+                "read-out": readout or "as selected in training",
+                "profile": profile,
+            },
         )
 
 
@@ -187,11 +202,13 @@ def _check_resampling(resamples: int, margin: float | None) -> None:
         raise UsageError("--margin needs intervals, and --resamples 0 makes none. Leave out one of the two.")
 
 
-def _check_detectors(number: int, *, corrupt: bool, pooling: bool, readout: str) -> None:
+def _check_detectors(number: int, *, corrupt: bool, pooling: bool, readout: str, profile: bool) -> None:
     """An option that only a detector can serve is an error where there is none, not passed over."""
     from vidfake.errors import UsageError
 
-    for option, given in (("--corrupt", corrupt), ("--pooling-study", pooling), ("--readout", bool(readout))):
+    for option, given in (
+        ("--corrupt", corrupt), ("--pooling-study", pooling), ("--readout", bool(readout)), ("--profile", profile),
+    ):  # fmt: skip
         if given and not number:
             raise UsageError(
                 f"{option} needs a detector (NAME.vidfake or a run folder), and none was named: a score file's "

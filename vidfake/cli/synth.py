@@ -24,7 +24,11 @@ def register(app: typer.Typer) -> None:
             typer.Argument(help="Videos or photographs of real people, folders of videos, @list.txt, or -."),
         ],
         maker: Annotated[
-            str, typer.Option("--maker", help="A name of `vidfake list makers`, or several with + between them.")
+            list[str],
+            typer.Option(
+                "--maker",
+                help="A name of `vidfake list makers`, or several with + between them. Repeatable: a fake by each.",
+            ),
         ],
         out: Annotated[Path, typer.Option("--out", help="Folder for the fakes and their manifest, synth.csv.")],
         seed: Annotated[int, typer.Option("--seed", help="Another seed makes other fakes.")] = 0,
@@ -57,35 +61,44 @@ def register(app: typer.Typer) -> None:
         """Make fakes of real videos: the faces are manipulated, everything else stays; the sound is left out.
 
         A photograph is a clip of one frame: makers that work over time refuse it. Exit codes: 0 a fake of every
-        file, 3 some could not be made, 4 none could.
+        file by every maker, 3 some could not be made, 4 none could.
         """
         from vidfake.data.synthesize import MANIFEST, Order, synthesize
+        from vidfake.errors import UsageError
         from vidfake.synth.compose import PLUS, parts_of
 
-        maker = PLUS.join(parts_of(maker))  # as written everywhere: without spaces
-        order = Order(
-            maker=maker,
-            options=_options(option or []),
-            seed=seed,
-            tracks=_tracks(tracks),
-            mask=mask,
-            real=real,
-            crf=crf,
-        )
-        order.check(has_donor=donor is not None)
+        names = list(dict.fromkeys(PLUS.join(parts_of(name)) for name in maker))  # as written everywhere
+        if option and len(names) > 1:
+            raise UsageError(f"--option is of one maker, and --maker names {len(names)}. Run them one at a time.")
+        orders = [
+            Order(
+                maker=name,
+                options=_options(option or []),
+                seed=seed,
+                tracks=_tracks(tracks),
+                mask=mask,
+                real=real,
+                crf=crf,
+            )
+            for name in names
+        ]
+        for order in orders:
+            order.check(has_donor=donor is not None)
         begin_decoding(sandbox=not no_sandbox)
         from vidfake.cli import display
         from vidfake.data.decoding import Decoding
         from vidfake.inference.inputs import expand_inputs
 
         results = []
+        paths = expand_inputs(inputs)
         with display.progress() as report:
-            for result in synthesize(
-                expand_inputs(inputs), out, order, donor=donor, decoding=Decoding(not no_sandbox), report=report
-            ):
-                results.append(result)
-                if as_json:
-                    display.print_json(result.to_json())
+            for order in orders:
+                for result in synthesize(
+                    paths, out, order, donor=donor, decoding=Decoding(not no_sandbox), report=report
+                ):
+                    results.append(result)
+                    if as_json:
+                        display.print_json(result.to_json())
         num_made = sum(result.rendered is not None for result in results)
         if not as_json:
             _print(results)

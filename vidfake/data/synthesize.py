@@ -53,17 +53,18 @@ class Order:
 
 @dataclass(frozen=True)
 class Synthesised:
-    """What became of one file: `files` by what they are (``fake``, ``mask``, ``real``, ``parameters``) and
-    `rendered`, or the `error` for which nothing was written."""
+    """What became of one file by one maker: `files` by what they are (``fake``, ``mask``, ``real``,
+    ``parameters``) and `rendered`, or the `error` for which nothing was written."""
 
     source: str
+    maker: str
     files: dict[str, Path]
     rendered: RenderedFake | None = None
     error: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Its values as plain JSON."""
-        found = {"input": self.source, "status": "failed", "error": self.error, "files": {}}
+        found = {"input": self.source, "maker": self.maker, "status": "failed", "error": self.error, "files": {}}
         if self.rendered is None:
             return found
         files = {name: str(path) for name, path in self.files.items()}
@@ -116,12 +117,12 @@ def synthesize(
                     report=report,
                 )
             except (MediaError, MakerError, UsageError) as error:
-                yield Synthesised(path, {}, error=str(error))
+                yield Synthesised(path, order.maker, {}, error=str(error))
                 continue
             write_json(files["parameters"], _parameters(path, files, order, donor, rendered))
             rows |= {record.video_id: record for record in _records(_plain_name(path), files, order)}
             write_manifest(out / MANIFEST, rows.values())
-            yield Synthesised(path, files, rendered)
+            yield Synthesised(path, order.maker, files, rendered)
         if report is not None:
             report("files", len(paths), len(paths))
 

@@ -11,12 +11,14 @@ from typing import Any
 
 from vidfake.default.card import Measured, ModelCard, Part, Verdicts
 from vidfake.errors import UsageError
+from vidfake.inference.profiles import BALANCED
 
 
 def add_figures(card: ModelCard, reports: list[Path]) -> ModelCard:
     """The card with the figures of these reports in place of those it had.
 
-    Raises UsageError for a file that is no report, or one without a result of exactly these weights.
+    Raises UsageError for a file that is no report, or one without a result of exactly these weights, or one of
+    another profile than the one that scores by default.
     """
     measured: list[Measured] = []
     verdicts: list[Verdicts] = []
@@ -29,6 +31,12 @@ def add_figures(card: ModelCard, reports: list[Path]) -> ModelCard:
             raise UsageError(
                 f"{path}: holds no result of the shipped weights {card.weights.sha256[:16]}…. Evaluate the "
                 "detector that ships (`vidfake evaluate default MANIFEST`), and name that report."
+            )
+        profile = report.get("protocol", {}).get("profile", BALANCED.name)
+        if profile != BALANCED.name:
+            raise UsageError(
+                f"{path}: was made with the profile '{profile}'; a card holds figures of '{BALANCED.name}', which "
+                "`vidfake score` uses when none is named. Evaluate without --profile."
             )
         for result in own:
             measured += _measured(result)

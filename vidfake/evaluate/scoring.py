@@ -16,6 +16,7 @@ from vidfake.errors import ManifestError
 from vidfake.files import sha256_file, sha256_json
 from vidfake.inference.load import LoadedDetector
 from vidfake.inference.predict import predict
+from vidfake.inference.profiles import BALANCED, Profile
 from vidfake.scores import ScoreTable, ScoreTableBuilder
 from vidfake.types import FAKE, REAL, VideoRecord
 
@@ -26,7 +27,8 @@ Report = Callable[[str, int, int | None], None]
 class Source:
     """What is evaluated on: labelled `records`, from a manifest (videos) or a clip store (`store`).
 
-    Without `sandbox` the videos are decoded in the worker processes themselves.
+    Without `sandbox` the videos are decoded in the worker processes themselves. `profile` says how much of each
+    video is looked at; a clip store serves the one that its clips were taken for.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Source:
     sha256: str
     store: ClipStore | None = None
     sandbox: bool = True
+    profile: Profile = BALANCED
 
 
 def open_source(path: Path, *, splits: Sequence[str] = (), name: str = "", check_files: bool = True) -> Source:
@@ -80,6 +83,7 @@ def score_source(
         {
             "model": detector.checkpoint.sha256,
             "readout": detector.readout_name,
+            "flip": source.profile.flip,
             "store": store.content_hash,
             "rows": [
                 [r.video_id, r.label, r.manipulation, r.source_id, r.pair_id, r.split, r.origin]
@@ -104,7 +108,7 @@ def store_of(
     detector: LoadedDetector, source: Source, work: Path, *, workers: int = 1, report: Report | None = None
 ) -> ClipStore:
     """The source's clips as the detector wants them: its own store, or one prepared under `work` (found again)."""
-    extract = detector.checkpoint.extract
+    extract = source.profile.extract(detector.checkpoint.extract)
     if source.store is not None:
         return ClipStore(source.store.path, settings=extract)  # refuses other settings, naming the difference
     videos = [[record.video_id, record.path] for record in source.records]
@@ -141,8 +145,9 @@ def _score(
         num_frames=detector.checkpoint.extract.num_frames,
     )
     return predict(
-        detector.scorer, dataset, detector_name=detector.name, workers=loading_workers(workers), report=report
-    )
+        detector.scorer, dataset, detector_name=detector.name, flip=source.profile.flip,
+        workers=loading_workers(workers), report=report,
+    )  # fmt: skip
 
 
 def _plain(name: str) -> str:

@@ -71,17 +71,20 @@ def predict(
     batches: Iterable[ClipBatch] | None = None,
     *,
     detector_name: str = "",
+    flip: bool = False,
     workers: int = 0,
     report: Report | None = None,
 ) -> ScoreTable:
     """Score every clip of `dataset`. Videos of its records without a clip are rows with their status.
+
+    With `flip` each clip is scored as it is and mirrored (`Scorer`).
 
     `batches` are the dataset's own items in order (clips or cached features); by default they are read here.
     """
     rows: dict[str, _Rows] = {}
     done = 0
     for batch in batches if batches is not None else evaluation_batches(dataset, workers=workers):
-        scores = scorer(batch)
+        scores = scorer(batch, flip=flip)
         for i in range(len(batch)):
             item = dataset.items[done]
             assert item.video_id == batch.video_ids[i], "batches must be the dataset's items in order"
