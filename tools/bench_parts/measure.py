@@ -1,6 +1,7 @@
 """Measures one thing in a process of its own: ``measure.py WHAT VIDEO CHECKPOINT`` prints JSON.
 
-WHAT is ``decode``; or, with a colon between, ``dlib`` and steps of upsampling, or ``score`` and a profile's name.
+WHAT is ``decode``; or, with a colon between, ``usual`` and ``mtcnn`` or dlib's steps of upsampling, or ``score``
+and a profile's name.
 Start-up (imports, the detector, the decoding process, one pass of the encoder) is not counted.
 """
 
@@ -23,7 +24,7 @@ USUAL_FRAMES = 32
 def main() -> None:
     what, video, checkpoint = sys.argv[1:4]
     kind, _, option = what.partition(":")
-    prepare = {"decode": decode, "dlib": usual, "score": score}[kind]
+    prepare = {"decode": decode, "usual": usual, "score": score}[kind]
     run = prepare(video, checkpoint, option)
     base = peak_mib("self")
     begun, cpu = time.perf_counter(), cpu_seconds()
@@ -78,12 +79,11 @@ def score(video: str, checkpoint: str, option: str) -> Callable[[], dict[str, An
 
 def usual(video: str, checkpoint: str, option: str) -> Callable[[], dict[str, Any]]:
     """The field's usual first step, as its preprocessing scripts have it: OpenCV opens the file, 32 frames evenly
-    spread are gone to by index, and dlib's HOG detector looks for faces in each at full resolution."""
+    spread are gone to by index, and a detector looks for faces in each by itself, at full resolution."""
     import cv2
-    import dlib
     import numpy as np
 
-    detect = dlib.get_frontal_face_detector()
+    detect = mtcnn() if option == "mtcnn" else dlib_hog(int(option))
 
     def run() -> dict[str, Any]:
         capture = cv2.VideoCapture(video)
@@ -95,11 +95,32 @@ def usual(video: str, checkpoint: str, option: str) -> Callable[[], dict[str, An
             if not read:
                 continue
             frames += 1
-            faces += len(detect(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), int(option or 0)))
+            faces += detect(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
         capture.release()
         return {"frames": frames, "faces": faces}
 
     return run
+
+
+def dlib_hog(upsampling: int) -> Callable[[Any], int]:
+    """Number of faces that dlib's HOG detector finds, with so many steps of upsampling."""
+    import dlib
+
+    found = dlib.get_frontal_face_detector()
+    return lambda rgb: len(found(rgb, upsampling))
+
+
+def mtcnn() -> Callable[[Any], int]:
+    """Number of faces that MTCNN finds, as facenet-pytorch has it, with its defaults on the CPU."""
+    from facenet_pytorch import MTCNN
+
+    found = MTCNN(keep_all=True, device="cpu")
+
+    def count(rgb: Any) -> int:
+        boxes, _ = found.detect(rgb)
+        return 0 if boxes is None else len(boxes)
+
+    return count
 
 
 def children() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -18,6 +19,11 @@ from table import Table
 MEASURE = Path(__file__).with_name("measure.py")
 FACES = (1, 2, 4, 8)
 PROFILES = ("fast", "balanced", "thorough")
+USUAL = (
+    ("dlib HOG", "usual:0", "dlib"),
+    ("dlib HOG, one step of upsampling", "usual:1", "dlib"),
+    ("MTCNN", "usual:mtcnn", "facenet_pytorch"),
+)
 Found = dict[str, Any]
 
 
@@ -134,20 +140,21 @@ def profile_table(decode: Found, scores: dict[str, Found]) -> Table:
 
 def usual_table(video: Path, checkpoint: Path, score: Found) -> Table:
     """The field's usual face detection on the same file, before any network has seen a face."""
-    title = (
-        "Against the usual face detection (dlib HOG on 32 full-resolution frames opened by index), 10 s of 1080p30"
-    )
-    try:
-        import dlib  # noqa: F401
-    except ImportError:
-        return Table(title, ["what"], [["not measured: dlib is not installed"]])
-    rows = []
-    for words, what in (("dlib HOG", "dlib:0"), ("dlib HOG, one step of upsampling", "dlib:1")):
+    title = "Against the usual face detection (32 full-resolution frames opened by index), 10 s of 1080p30"
+    rows: list[list[Any]] = []
+    for words, what, package in USUAL:
+        if importlib.util.find_spec(package) is None:
+            rows.append([f"{words}: not measured, {package} is not installed", *[None] * 4])
+            continue
         found = measured(what, video, checkpoint)
         rows.append([words, found["seconds"], found["cpu"], found["frames"], found["seconds"] / score["seconds"]])
     frames = score["clips"] * 16
     rows.append(["vidfake score, everything", score["seconds"], score["cpu"], frames, 1.0])
-    return Table(title, ["what", "s", "CPU s", "frames", "times vidfake's"], rows)
+    notes = [
+        "MTCNN is that of facenet-pytorch, which pins an old torch: `pip install requests`, then "
+        "`pip install --no-deps facenet-pytorch`."
+    ]
+    return Table(title, ["what", "s", "CPU s", "frames", "times vidfake's"], rows, notes=notes)
 
 
 def resolutions(folder: Path, checkpoint: Path, runs: int, decode: Found, score: Found) -> Table:
