@@ -1,7 +1,7 @@
 """Two thousand small files through twenty-four workers: nothing is lost or doubled, and memory stays where it is.
 
-`VIDFAKE_SOAK_FILES=200 pytest -m slow tests/hostile/test_soak.py` tries the machinery with fewer; memory is judged from
-a thousand files on, when every worker has long had its first ones.
+`VIDFAKE_SOAK_FILES=200 pytest -m slow tests/hostile/test_soak.py` tries the machinery with fewer; memory is judged
+from a thousand files on, when every worker has long had its first ones.
 """
 
 from __future__ import annotations
