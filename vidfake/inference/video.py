@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,32 +26,46 @@ from vidfake.scores import ScoreTableBuilder
 from vidfake.settings import ScoreSettings
 from vidfake.types import FaceClip, Region, VideoRecord
 
+CPU_CLIPS, GPU_CLIPS = 1, 16
+"""Clips, of any track, that the detector takes at once. A clip's frames keep a processor busy, and what waits for
+others is time lost beside the decoder; a graphics card wants more."""
+
 
 @dataclass
 class _Stream:
-    """Scores each clip as it comes, while the next is decoded: nothing is left to wait for at the end."""
+    """Scores clips as they come, while the next are decoded, so that memory stays flat."""
 
     detector: LoadedDetector
     num_frames: int
     flip: bool = False
+    waiting: list[FaceClip] = field(default_factory=list)
     scored: list[ScoredClip] = field(default_factory=list)
     seconds: float = 0.0
 
     def add(self, clip: FaceClip) -> None:
+        self.waiting.append(replace(clip, encoded=()))
+        if len(self.waiting) >= (CPU_CLIPS if self.detector.scorer.device.type == "cpu" else GPU_CLIPS):
+            self.flush()
+
+    def flush(self) -> None:
+        if not self.waiting:
+            return
         start = time.perf_counter()
-        scores = self.detector.scorer(batch_of([clip], self.num_frames), flip=self.flip)
-        self.scored.append(
-            ScoredClip(
-                clip.track_id,
-                clip.clip_index,
-                float(scores.clip_scores[0]),
-                float(np.mean(clip.quality["overall"])),
-                scores.frame_scores[0, scores.mask[0]].tolist(),
-                clip.pts_seconds.tolist(),
-                clip.boxes.tolist(),
-                float(np.mean(clip.quality["size_pixels"])),
+        scores = self.detector.scorer(batch_of(self.waiting, self.num_frames), flip=self.flip)
+        for i, clip in enumerate(self.waiting):
+            self.scored.append(
+                ScoredClip(
+                    clip.track_id,
+                    clip.clip_index,
+                    float(scores.clip_scores[i]),
+                    float(np.mean(clip.quality["overall"])),
+                    scores.frame_scores[i, scores.mask[i]].tolist(),
+                    clip.pts_seconds.tolist(),
+                    clip.boxes.tolist(),
+                    float(np.mean(clip.quality["size_pixels"])),
+                )
             )
-        )
+        self.waiting = []
         self.seconds += time.perf_counter() - start
 
 
@@ -121,6 +135,7 @@ def score_video(
             found = make(stream.add)
         else:
             found, cached = cache.extract(sha256, extract, region=region, on_clip=stream.add, make=make)
+        stream.flush()
     except MediaError as problem:
         error = problem
         stream.scored = []  # clips that came before the failure are worth nothing
