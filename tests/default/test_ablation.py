@@ -96,6 +96,12 @@ def test_a_wrong_variant_stops_before_anything_is_trained(base: dict[str, Any], 
     wrong = [*VARIANTS, Variant("odd", changes=("model.embeding_dim=3",))]
     with pytest.raises(ConfigError, match="embeding_dim"):
         ablate([], wrong, base, tmp_path, steps=2)
+    for change, words in (
+        ("data.makers=['self_blnd']", "Did you mean 'self_blend'"),
+        ("data.augment_options={blur={sigma=1.0}}", "table for 'blur'"),
+    ):
+        with pytest.raises(ConfigError, match=rf"^\[odd\] .*{words}"):
+            ablate([], [*VARIANTS, Variant("odd", changes=(change,))], base, tmp_path, steps=2)
     with pytest.raises(UsageError, match="steps is 0"):
         ablate([], VARIANTS, base, tmp_path, steps=0)
     assert not list(tmp_path.iterdir())
@@ -136,18 +142,20 @@ def test_variants_keep_their_order(tmp_path: Path) -> None:
 
 
 def test_the_listed_ablation_can_be_made(tmp_path: Path) -> None:
-    """Every variant is a config whose parts are registered, and none changes what validation is made of."""
+    """Every variant is a config that a run begins with, whose parts are registered, and none changes what validation is made of."""
     from vidfake.config import read_toml
     from vidfake.data.samplers import SAMPLERS
     from vidfake.losses import LOSSES
     from vidfake.models import AGGREGATORS, ENCODERS
     from vidfake.synth.compose import is_maker
+    from vidfake.train.data import check_options
 
     root = Path(__file__).resolve().parents[2]
     base = read_toml(root / "configs" / "default_detector.toml")
     variants = read_variants(root / "tools" / "default_ablation.toml")
     configs = [variant_config(base, variant, seed=0, steps=3, out=tmp_path) for variant in variants]
     for config in configs:
+        check_options(config)
         assert config.model.encoder.name in ENCODERS.names()
         assert config.model.aggregator.name in AGGREGATORS.names()
         assert config.data.sampler.name in SAMPLERS.names()

@@ -26,7 +26,7 @@ from vidfake.data.prepare import prepare
 from vidfake.data.store import ClipStore
 from vidfake.default.recipe import Report, trained
 from vidfake.default.render import table_lines
-from vidfake.errors import ConfigError, UndefinedMetricError, UsageError
+from vidfake.errors import ConfigError, UndefinedMetricError, UsageError, VidfakeError
 from vidfake.files import sha256_json, write_json
 from vidfake.metrics.comparison import compare
 from vidfake.metrics.details import auc_with_interval
@@ -36,6 +36,7 @@ from vidfake.metrics.sections import Resampling
 from vidfake.report.numbers import decimal, with_interval
 from vidfake.scores import ScoreTable
 from vidfake.settings import RunConfig
+from vidfake.train.data import check_options
 from vidfake.train.run import SCORES_FILE, run_folder
 from vidfake.types import VideoRecord
 
@@ -130,6 +131,11 @@ def ablate(
         for seed in seeds
         for variant in variants
     ]
+    for variant, _, config in plan:
+        try:
+            check_options(config)
+        except VidfakeError as error:
+            raise ConfigError(f"[{variant.name}] {error}") from error
     for _, _, config in plan:
         if config.data.store != str(store):
             prepare(records, Path(config.data.store), config.extract, workers=workers, progress=report)

@@ -48,7 +48,7 @@ def build_data(config: RunConfig) -> RunData:
         )
     store = ClipStore(settings.store, settings=config.extract)
     train, validation = split_records(config, store)
-    check_maker_options((*settings.makers, *settings.validation_makers), settings.maker_options)
+    check_options(config)
     makers = build_makers(settings.makers, settings.maker_options)
     validation_makers = build_makers(settings.validation_makers or settings.makers, settings.maker_options)
     _check_fakes("training", train, makers)
@@ -58,13 +58,6 @@ def build_data(config: RunConfig) -> RunData:
     class_names = (*names, *extra)
     augment = None
     if not settings.cache_features:
-        used = (*settings.augment, *settings.validation_augment)
-        for name in settings.augment_options:
-            if name not in used:
-                raise ConfigError(
-                    f"data.augment_options has a table for '{name}', which is in neither data.augment nor "
-                    "data.validation_augment. Add it to one of them, or remove the table."
-                )
         augment = Augment(settings.augment, _options(settings.augment, settings.augment_options))
     frames = config.extract.num_frames
     training = ClipDataset(
@@ -151,6 +144,27 @@ def build_makers(
 ) -> dict[str, AnyMaker]:
     """The named makers of fakes, with their `options` by maker; 'a+b' applies a and then b (`synth.compose`)."""
     return {name: build_by_tables(name, options or {}) for name in names}
+
+
+def check_options(config: RunConfig) -> None:
+    """What can be said of makers and degradations before a store is opened.
+
+    Raises ConfigError and UnknownNameError: for options of what is not used, wrong ones, and unknown names.
+    """
+    settings = config.data
+    check_maker_options((*settings.makers, *settings.validation_makers), settings.maker_options)
+    build_makers((*settings.makers, *settings.validation_makers), settings.maker_options)
+    if settings.cache_features:
+        return
+    used = (*settings.augment, *settings.validation_augment)
+    for name in settings.augment_options:
+        if name not in used:
+            raise ConfigError(
+                f"data.augment_options has a table for '{name}', which is in neither data.augment nor "
+                "data.validation_augment. Add it to one of them, or remove the table."
+            )
+    Augment(settings.augment, _options(settings.augment, settings.augment_options))
+    degradations(config)
 
 
 def check_maker_options(names: Iterable[str], options: Mapping[str, Any]) -> None:
