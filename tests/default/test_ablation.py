@@ -142,7 +142,7 @@ def test_variants_keep_their_order(tmp_path: Path) -> None:
 
 
 def test_the_listed_ablation_can_be_made(tmp_path: Path) -> None:
-    """Every variant is a config that a run begins with, whose parts are registered, and none changes what validation is made of."""
+    """Every variant is a config that a run begins with, of registered parts; none changes what validation is."""
     from vidfake.config import read_toml
     from vidfake.data.samplers import SAMPLERS
     from vidfake.losses import LOSSES
