@@ -94,8 +94,8 @@ def main(arguments: Sequence[str]) -> int:
         path.write_bytes(data)
         try:
             read(path)
-        except vidfake.errors.VidfakeError as error:
-            assert str(error)
+        except vidfake.errors.VidfakeError:
+            pass  # what a reader is to do with such bytes
 
     print(f"what breaks {given.reader} is kept in {broken}", file=sys.stderr)
     options = [f"-max_total_time={given.seconds}", "-max_len=20000", f"-artifact_prefix={broken}/", "-timeout=20"]
