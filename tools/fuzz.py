@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shutil
 import sys
 import tempfile
@@ -92,10 +93,8 @@ def main(arguments: Sequence[str]) -> int:
 
     def one(data: bytes) -> None:
         path.write_bytes(data)
-        try:
+        with contextlib.suppress(vidfake.errors.VidfakeError):  # what a reader is to do with such bytes
             read(path)
-        except vidfake.errors.VidfakeError:
-            pass  # what a reader is to do with such bytes
 
     print(f"what breaks {given.reader} is kept in {broken}", file=sys.stderr)
     options = [f"-max_total_time={given.seconds}", "-max_len=20000", f"-artifact_prefix={broken}/", "-timeout=20"]
