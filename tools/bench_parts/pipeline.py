@@ -79,15 +79,25 @@ def run(runs: int = 3) -> list[Table]:
     return tables
 
 
-def busy() -> str:
-    """Whether other work ran beside the benchmark, from the load before it began."""
-    load = os.getloadavg()[0]
-    if load < 0.5:
+def busy(seconds: float = 3.0) -> str:
+    """Whether other work runs beside the benchmark: what the processors do while this process waits."""
+    before = processor_ticks()
+    time.sleep(seconds)
+    idle, total = (now - then for now, then in zip(processor_ticks(), before, strict=True))
+    share = 1 - idle / max(1, total)
+    if share < 0.1:
         return "The machine was idle before the run."
     return (
-        f"Other processes ran beside this (load {load:.1f} before it began): wall-clock times are longer than on "
-        "an idle machine, and ratios within a row, measured in turn, say more; CPU seconds depend on it least."
+        f"Other processes ran beside this ({share:.0%} of the processors before it began): wall-clock times are "
+        "longer than on an idle machine, and ratios within a row, measured in turn, say more; CPU seconds depend on "
+        "it least."
     )
+
+
+def processor_ticks() -> tuple[int, int]:
+    """Idle and all ticks of all processors since the machine began."""
+    ticks = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return ticks[3] + ticks[4], sum(ticks)
 
 
 def stages(lengths: list[tuple[str, float, Found, Found]]) -> Table:
