@@ -89,7 +89,7 @@ def busy(seconds: float = 3.0) -> str:
         return "The machine was idle before the run."
     return (
         f"Other processes ran beside this ({share:.0%} of the processors before it began): wall-clock times are "
-        "longer than on an idle machine, and ratios within a row, measured in turn, say more; CPU seconds depend on "
+        "longer than on an idle machine; ratios within a row, measured in turn, say more; CPU seconds depend on "
         "it least."
     )
 
