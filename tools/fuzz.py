@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 try:
     import atheris
@@ -80,14 +82,30 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seconds", type=int, default=60)
     given = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="vidfake-fuzz-"))
-    known = readers(folder)
-    if given.reader not in known:
-        print("\n".join(known))
-        return 0 if given.reader is None else 2
-    path, contents, read = known[given.reader]
-    corpus, broken = folder / "corpus", folder / "broken"
+    broken = folder / "broken"
+    try:
+        known = readers(folder)
+        if given.reader is None:
+            print("\n".join(known))
+            return 0
+        if given.reader not in known:
+            parser.error(f"reader is '{given.reader}'. It takes: {', '.join(known)}.")
+        broken.mkdir()
+        if (child := os.fork()) == 0:
+            fuzz(*known[given.reader], broken, given.seconds)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        found = sorted(broken.iterdir())
+        print(f"{given.reader}: {len(found)} files broke it" + (f", kept in {broken}" if found else ""))
+        return 1 if found or code else 0
+    finally:
+        if not broken.exists() or not any(broken.iterdir()):
+            shutil.rmtree(folder)
+
+
+def fuzz(path: Path, contents: list[bytes], read: Read, broken: Path, seconds: int) -> NoReturn:
+    """Try contents of `path` for so long; what breaks `read` goes to `broken`. Ends this process."""
+    corpus = broken.with_name("corpus")
     corpus.mkdir()
-    broken.mkdir()
     for number, data in enumerate(contents or [path.read_bytes()]):
         (corpus / str(number)).write_bytes(data)
 
@@ -96,11 +114,10 @@ def main(arguments: Sequence[str]) -> int:
         with contextlib.suppress(vidfake.errors.VidfakeError):  # what a reader is to do with such bytes
             read(path)
 
-    print(f"what breaks {given.reader} is kept in {broken}", file=sys.stderr)
-    options = [f"-max_total_time={given.seconds}", "-max_len=20000", f"-artifact_prefix={broken}/", "-timeout=20"]
+    options = [f"-max_total_time={seconds}", "-max_len=20000", f"-artifact_prefix={broken}/", "-timeout=20"]
     atheris.Setup([sys.argv[0], str(corpus), *options], one)
-    atheris.Fuzz()  # does not come back
-    return 0
+    atheris.Fuzz()
+    raise AssertionError("libFuzzer ends its process")
 
 
 if __name__ == "__main__":

@@ -13,9 +13,10 @@ from toy_runs import TOY_ENCODER
 from vidfake.data.manifest import read_manifest
 from vidfake.data.store import ClipStore
 from vidfake.default.card import read_card
-from vidfake.default.recipe import data_used, fewest, training_records, written
+from vidfake.default.recipe import data_used, fewest, recipe, trained, training_records, written
 from vidfake.demo.media import portrait
-from vidfake.errors import ManifestError, ProtocolError
+from vidfake.errors import ConfigError, ManifestError, ProtocolError, UsageError
+from vidfake.settings import RunConfig
 
 HEADER = "video_id,path,label,source_id,identity,split,origin,license\n"
 CONFIG = f"""
@@ -156,6 +157,30 @@ def test_one_command_from_footage_to_a_shippable_detector_and_no_stage_twice(
     assert train_tool.main([*arguments, "--card", str(tmp_path / "gone.toml")]) == 2, "before anything is trained"
     with pytest.raises(SystemExit):
         train_tool.main([*arguments, "--into-package"])
+
+
+def test_a_command_that_failed_before_its_run_leaves_the_place_to_another(
+    media: Path, tmp_path: Path, train_tool: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "runs" / "toy_default"
+    begun: list[int] = []
+
+    def train_run(config: RunConfig, **_: object) -> None:
+        begun.append(config.seed)
+        if config.seed == 1:
+            raise ConfigError("a wrong setting")
+        folder.mkdir()
+        (folder / "resume.pt").write_bytes(b"")
+
+    monkeypatch.setattr("vidfake.default.recipe.train_run", train_run)
+    records = training_records(media / "videos.csv")
+    configs = [recipe(media / "toy.toml", [f"seed={n}"], out=tmp_path, store=tmp_path / "store") for n in range(4)]
+    with pytest.raises(ConfigError, match="a wrong setting"):
+        trained(configs[1], records)
+    trained(configs[2], records)
+    with pytest.raises(UsageError, match="other settings"):
+        trained(configs[3], records)
+    assert begun == [1, 2]
 
 
 def test_a_run_that_died_before_its_first_state_starts_anew(

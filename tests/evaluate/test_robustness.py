@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from vidfake.evaluate import robustness
 from vidfake.evaluate.robustness import corruption_points
 from vidfake.evaluate.scoring import open_source, score_source
 from vidfake.inference.load import load_detector
+from vidfake.inference.profiles import find_profile
 from vidfake.sandbox import open_in_child
 from vidfake.seeding import derived_seed
 
@@ -46,3 +48,6 @@ def test_seeds_are_of_the_video_not_of_its_place(runs: Path, tmp_path: Path, see
         assert [(p.severity, p.coverage, p.auc.value) for p in points] == [(0, 0.0, None), (3, 0.0, None)]
         assert seeds == {folder / "x.mp4": derived_seed(5, "a"), folder / "y.mp4": derived_seed(5, "b")}
         seeds.clear()
+    quick = replace(source, profile=find_profile("fast"))
+    corruption_points(detector, quick, clean, [("GB", 3)], work=folder / "work", seed=5, workers=0)
+    assert set(seeds) == {folder / "x.mp4", folder / "y.mp4"}, "scores kept of another profile are not its own"

@@ -15,6 +15,7 @@ from vidfake.evaluate.options import Options
 from vidfake.evaluate.run import evaluate
 from vidfake.evaluate.scoring import Source, open_source, score_source
 from vidfake.inference.load import LoadedDetector, load_detector
+from vidfake.inference.profiles import Profile
 from vidfake.losses.heads import HeadLoss
 from vidfake.metrics.levels import video_auc
 from vidfake.metrics.sections import Resampling
@@ -191,7 +192,7 @@ def test_a_source_has_both_classes_and_known_splits(sets: Path, tmp_path: Path) 
     assert len(open_source(manifest, check_files=False).records) == 3
 
 
-def class_scores(detector: LoadedDetector, source: Source) -> dict[str, np.ndarray]:
+def class_scores(detector: LoadedDetector, source: Source, *, mirrored: bool = False) -> dict[str, np.ndarray]:
     """Mean logits per video, clip by clip from the stored pictures: the long way round."""
     assert isinstance(detector.loss, HeadLoss)
     assert source.store is not None
@@ -200,9 +201,10 @@ def class_scores(detector: LoadedDetector, source: Source) -> dict[str, np.ndarr
         frames = torch.from_numpy(source.store.read_faces(clip).copy()).permute(0, 3, 1, 2)[None]
         times = torch.from_numpy(clip.pts_seconds - clip.pts_seconds[0]).float()[None]
         with torch.no_grad():
-            output = detector.scorer.detector(frames, torch.ones(times.shape, dtype=torch.bool), times)
-            logits = detector.loss.logits(output.embeddings)[0].numpy()
-        found.setdefault(clip.video.video_id, []).append(logits)
+            for picture in (frames, frames.flip(-1)) if mirrored else (frames,):
+                output = detector.scorer.detector(picture, torch.ones(times.shape, dtype=torch.bool), times)
+                logits = detector.loss.logits(output.embeddings)[0].numpy()
+                found.setdefault(clip.video.video_id, []).append(logits)
     return {video: np.mean(rows, axis=0) for video, rows in found.items()}
 
 
@@ -227,6 +229,21 @@ def test_attribution_and_what_was_never_seen(
     fakes = [video for video in logits if kinds[video] != "none"]
     expected = roc_auc_score([kinds[video] == "dub" for video in fakes], [-logits[video].max() for video in fakes])
     assert elsewhere.open_set_auc.value == pytest.approx(expected, abs=1e-9)
+
+
+def test_classes_are_of_both_mirror_images_where_scores_are(
+    makers: LoadedDetector, away: Source, tmp_path: Path
+) -> None:
+    both = replace(away, profile=Profile("both", 1.0, 1.0, True, ""))
+    (plain,) = evaluate([makers], [away], work=tmp_path, options=FEW).results
+    (found,) = evaluate([makers], [both], work=tmp_path, options=FEW).results
+    assert found.sections[0].levels != plain.sections[0].levels, "nor are kept scores of the other profile taken"
+    logits = class_scores(makers, away, mirrored=True)
+    assert max(np.abs(logits[video] - row).max() for video, row in class_scores(makers, away).items()) > 1e-3
+    kinds = {record.video_id: record.manipulation for record in away.records}
+    fakes = [video for video in logits if kinds[video] != "none"]
+    expected = roc_auc_score([kinds[video] == "dub" for video in fakes], [-logits[video].max() for video in fakes])
+    assert found.open_set_auc.value == pytest.approx(expected, abs=1e-9)
 
 
 def test_attribution_without_a_clip_is_blank(makers: LoadedDetector, away: Source, tmp_path: Path) -> None:

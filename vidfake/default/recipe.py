@@ -103,7 +103,10 @@ def trained(config: RunConfig, records: Sequence[VideoRecord], *, report: Report
     other settings or rows, and whatever training raises.
     """
     folder = run_folder(config)
-    refuse_another(folder.with_name(f"{folder.name}.json"), folder, config, records)
+    known = folder.with_name(f"{folder.name}.json")
+    if not folder.exists():
+        known.unlink(missing_ok=True)  # what was asked for before failed before there was a run
+    refuse_another(known, folder, config, records)
     if not (folder / "result.json").exists():
         resume = (folder / "resume.pt").exists()
         if not resume and folder.exists():

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from vidfake.data.batch import ClipBatch
 from vidfake.data.clips import ClipDataset
 from vidfake.data.items import class_names_of
 from vidfake.data.store import ClipStore
@@ -14,7 +15,7 @@ from vidfake.errors import UndefinedMetricError
 from vidfake.evaluate.scoring import Source, has_clips, loading_workers, store_of
 from vidfake.inference.load import LoadedDetector
 from vidfake.inference.predict import evaluation_batches
-from vidfake.inference.scorer import forward
+from vidfake.inference.scorer import forward, mirrored
 from vidfake.losses.combine import CombinedLoss
 from vidfake.losses.heads import HeadLoss
 from vidfake.metrics.attribution import Attribution, attribution, open_set_auc
@@ -36,7 +37,8 @@ def attribution_of(
     """Attribution over the classes of training, and the AUC of telling unseen manipulations from seen ones.
 
     The first is None for a binary detector or when fewer than two known classes occur; the second when no video is
-    of an unseen manipulation. A video's class scores are the mean over its clips.
+    of an unseen manipulation. A video's class scores are the mean over its clips, mirrored ones
+    included where the profile has them.
     """
     head = head_of(detector)
     store = store_of(detector, source, work, workers=workers)
@@ -69,15 +71,20 @@ def _video_scores(
     names: dict[str, str] = {}
     with torch.no_grad():
         for batch in evaluation_batches(dataset, workers=loading_workers(workers)):
-            embeddings, _ = forward(detector.scorer.detector, batch.to(detector.scorer.device))
-            for video_id, row, label in zip(
-                batch.video_ids, head.logits(embeddings).float().cpu(), batch.class_labels.tolist(), strict=True
-            ):
+            ways = [batch, mirrored(batch)] if source.profile.flip else [batch]
+            rows = torch.stack([_logits(detector, head, way) for way in ways]).mean(0)
+            for video_id, row, label in zip(batch.video_ids, rows, batch.class_labels.tolist(), strict=True):
                 logits.setdefault(video_id, []).append(row)
                 names[video_id] = dataset.class_names[label]
     scores = np.stack([torch.stack(rows).mean(0).numpy().astype(np.float64) for rows in logits.values()])
     classes = np.array([known.index(names[v]) if names[v] in known else -1 for v in logits], dtype=np.int64)
     return scores, classes
+
+
+def _logits(detector: LoadedDetector, head: HeadLoss, batch: ClipBatch) -> torch.Tensor:
+    """(B, C) class logits of a batch of clips."""
+    embeddings, _ = forward(detector.scorer.detector, batch.to(detector.scorer.device))
+    return head.logits(embeddings).float().cpu()
 
 
 def _open_set(scores: np.ndarray, classes: np.ndarray) -> Figure | None:

@@ -99,6 +99,7 @@ def _damaged_table(
             "model": detector.checkpoint.sha256,
             "readout": detector.readout_name,
             "source": source.sha256,
+            "profile": source.profile.name,
             "rows": rows,
             "kind": kind,
             "severity": severity,

@@ -74,11 +74,9 @@ class Scorer:
         embeddings, frame_scores = self._forward(own)
         clip_scores = self.readout.score(embeddings).float()
         if flip:
-            if own.frames is None:
-                raise ValueError("cached features cannot be mirrored. Pass clips, or flip=False.")
-            others, mirrored = self._forward(replace(own, frames=own.frames.flip(-1)))
+            others, other_frames = self._forward(mirrored(own))
             clip_scores = (clip_scores + self.readout.score(others).float()) / 2
-            frame_scores = (frame_scores + mirrored) / 2
+            frame_scores = (frame_scores + other_frames) / 2
         return BatchScores(
             frame_scores=frame_scores.cpu().numpy().astype(np.float64),
             clip_scores=clip_scores.cpu().numpy().astype(np.float64),
@@ -91,6 +89,13 @@ class Scorer:
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half):
             embeddings, frame_logits = forward(self.detector, batch)
         return embeddings, frame_logits.float()
+
+
+def mirrored(batch: ClipBatch) -> ClipBatch:
+    """The same clips seen left to right. Raises ValueError for cached features, which cannot be."""
+    if batch.frames is None:
+        raise ValueError("cached features cannot be mirrored. Pass clips, or flip=False.")
+    return replace(batch, frames=batch.frames.flip(-1))
 
 
 def forward(detector: Detector, batch: ClipBatch) -> tuple[Tensor, Tensor]:
