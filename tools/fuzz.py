@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import os
 import shutil
 import sys
@@ -92,7 +93,10 @@ def main(arguments: Sequence[str]) -> int:
             parser.error(f"reader is '{given.reader}'. It takes: {', '.join(known)}.")
         broken.mkdir()
         if (child := os.fork()) == 0:
-            fuzz(*known[given.reader], broken, given.seconds)
+            try:
+                fuzz(*known[given.reader], broken, given.seconds)
+            finally:
+                os._exit(1)  # what comes after is for the process that waits
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         found = sorted(broken.iterdir())
         print(f"{given.reader}: {len(found)} files broke it" + (f", kept in {broken}" if found else ""))
@@ -111,8 +115,12 @@ def fuzz(path: Path, contents: list[bytes], read: Read, broken: Path, seconds: i
 
     def one(data: bytes) -> None:
         path.write_bytes(data)
-        with contextlib.suppress(vidfake.errors.VidfakeError):  # what a reader is to do with such bytes
-            read(path)
+        try:
+            with contextlib.suppress(vidfake.errors.VidfakeError):  # what a reader is to do with such bytes
+                read(path)
+        except Exception:
+            (broken / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
+            raise
 
     options = [f"-max_total_time={seconds}", "-max_len=20000", f"-artifact_prefix={broken}/", "-timeout=20"]
     atheris.Setup([sys.argv[0], str(corpus), *options], one)
