@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vidfake.data.transforms import AUGMENTATIONS, CODEC_QUALITIES, Augment
+from vidfake.data.transforms import AUGMENTATIONS, CODEC_QUALITIES, KERNELS, Augment
 from vidfake.errors import ConfigError
 
 TEMPORAL = ("noise", "h264", "video_codec", "time_mask")
@@ -93,3 +93,44 @@ def test_wrong_options_are_refused() -> None:
         Augment(["video_codec"], {"video_codec": {"codecs": ()}})
     with pytest.raises(ConfigError, match="Did you mean 'sigma'"):
         Augment(["blur"], {"blur": {"sigm": 2}})
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_every_kernel_shrinks_and_enlarges_in_place(kernel: str) -> None:
+    """A disc stays where it is and as large as it is, whichever kernel took it down and up."""
+    y, x = np.mgrid[:96, :96] + 0.5
+    disc = 200.0 * (np.hypot(x - 48, y - 48) < 24)
+    faces = np.repeat(disc[None, ..., None], 3, axis=-1).astype(np.uint8)
+    augment = Augment(["downscale"], {"downscale": {"kernels": (kernel,), "least": 0.35, "probability": 1.0}})
+    for seed in range(5):
+        out = augment(faces, np.random.default_rng(seed))[0, ..., 0].astype(float)
+        assert out.sum() == pytest.approx(disc.sum(), rel=0.06)
+        assert (out * x).sum() / out.sum() == pytest.approx(48, abs=0.75)
+        assert (out * y).sum() / out.sum() == pytest.approx(48, abs=0.75)
+
+
+def test_kernels_are_drawn_and_checked() -> None:
+    both = Augment(["downscale"], {"downscale": {"kernels": ("smooth", "nearest"), "probability": 1.0}})
+    found = [len(np.unique(both(still_clip(), np.random.default_rng(seed))[0])) for seed in range(12)]
+    assert max(found) > min(found)
+    with pytest.raises(ConfigError, match="Did you mean 'nearest'"):
+        Augment(["downscale"], {"downscale": {"kernels": ("neerest",)}})
+
+
+def detail(faces: np.ndarray) -> float:
+    """Mean difference between neighbouring pixels."""
+    return float(np.abs(np.diff(faces.astype(float), axis=2)).mean())
+
+
+def test_sharpening_adds_detail_and_smoothing_takes_it_but_for_edges() -> None:
+    faces = still_clip()
+    faces[:, :, 32:] //= 4
+    sharp = Augment(["sharpen"], {"sharpen": ALWAYS["sharpen"]})
+    smooth = Augment(["smooth_skin"], {"smooth_skin": ALWAYS["smooth_skin"]})
+    for seed in range(4):
+        assert detail(sharp(faces, np.random.default_rng(seed))) > 1.02 * detail(faces)
+        smoothed = smooth(faces, np.random.default_rng(seed))
+        assert detail(smoothed) < 0.95 * detail(faces)
+        edge = np.abs(np.diff(faces[0, 40:, 30:34].astype(float), axis=1)).max(axis=1).mean()
+        kept = np.abs(np.diff(smoothed[0, 40:, 30:34].astype(float), axis=1)).max(axis=1).mean()
+        assert kept > 0.8 * edge

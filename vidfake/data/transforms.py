@@ -12,6 +12,7 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -156,18 +157,62 @@ def jpeg(*, quality_low: int = 40, quality_high: int = 95, probability: float = 
     return _sometimes(probability, "jpeg", work)
 
 
+KERNELS = {
+    # name: interpolation, and whether what a smaller picture cannot hold is smoothed away first
+    "smooth": (F.InterpolationMode.BILINEAR, True),
+    "cubic": (F.InterpolationMode.BICUBIC, True),
+    "aliased": (F.InterpolationMode.BILINEAR, False),
+    "aliased_cubic": (F.InterpolationMode.BICUBIC, False),
+    "nearest": (F.InterpolationMode.NEAREST_EXACT, False),
+}
+
+
 @AUGMENTATIONS.register("downscale", source="Bonettini et al. 2020, https://arxiv.org/abs/2004.07676")
-def downscale(*, least: float = 0.4, probability: float = 0.3) -> Augmentation:
-    """Shrink the clip to `least`..1 of its size and enlarge it again."""
+def downscale(
+    *, least: float = 0.4, kernels: tuple[str, ...] = ("smooth",), probability: float = 0.3
+) -> Augmentation:
+    """Shrink the clip to `least`..1 of its size and enlarge it again, each by one of `kernels` (`KERNELS`): players,
+    sites and screen recorders all have their own."""
+    check_names("downscale", "kernels", kernels, KERNELS)
 
     def work(frames: Frames, rng: np.random.Generator) -> Frames:
         height, width = frames.shape[-2:]
         factor = float(rng.uniform(least, 1.0))
-        small = F.resize(frames, [max(8, round(height * factor)), max(8, round(width * factor))], antialias=True)
-        enlarged: Frames = F.resize(small, [height, width], antialias=True)
-        return enlarged
+        small = max(8, round(height * factor)), max(8, round(width * factor))
+        for side in (small, (height, width)):
+            name = str(rng.choice(kernels)) if len(kernels) > 1 else kernels[0]
+            interpolation, smoothed = KERNELS[name]
+            frames = F.resize(frames, list(side), interpolation=interpolation, antialias=smoothed)
+        return frames
 
     return _sometimes(probability, "downscale", work)
+
+
+@AUGMENTATIONS.register("sharpen", source="unsharp masking, as cameras, players and upscalers apply it")
+def sharpen(*, amount: float = 1.5, sigma: float = 1.5, probability: float = 0.2) -> Augmentation:
+    """Add up to `amount` times what a blur of up to `sigma` pixels takes away."""
+
+    def work(frames: Frames, rng: np.random.Generator) -> Frames:
+        strength, width = float(rng.uniform(0.1, 1.0)) * amount, float(rng.uniform(0.5, max(0.5, sigma)))
+        sharp = frames.float()
+        sharp = sharp + strength * (sharp - F.gaussian_blur(sharp, 2 * max(1, round(3 * width)) + 1, width))
+        return sharp.round_().clamp_(0, 255).to(torch.uint8)
+
+    return _sometimes(probability, "sharpen", work)
+
+
+@AUGMENTATIONS.register("smooth_skin", source="Tomasi & Manduchi 1998 (bilateral filter), as beauty filters use it")
+def smooth_skin(*, levels: float = 40.0, sigma: float = 3.0, probability: float = 0.2) -> Augmentation:
+    """Smooth what differs by less than about `levels` grey levels and keep the edges, over the whole picture."""
+
+    def work(frames: Frames, rng: np.random.Generator) -> Frames:
+        height = float(rng.uniform(0.2, 1.0)) * levels
+        width = float(rng.uniform(0.3, 1.0)) * sigma
+        pictures = frames.permute(0, 2, 3, 1).contiguous().numpy()
+        smoothed = np.stack([cv2.bilateralFilter(picture, 5, height, width) for picture in pictures])
+        return torch.from_numpy(smoothed).permute(0, 3, 1, 2)
+
+    return _sometimes(probability, "smooth_skin", work)
 
 
 @AUGMENTATIONS.register("h264", source="a real encoder, libx264, through the project's own writer")

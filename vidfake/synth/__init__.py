@@ -6,6 +6,7 @@ from vidfake.synth import autoencoder as _autoencoder  # noqa: F401
 from vidfake.synth import cross_blend as _cross_blend  # noqa: F401
 from vidfake.synth import expression_warp as _expression_warp  # noqa: F401
 from vidfake.synth import flicker_blend as _flicker_blend  # noqa: F401
+from vidfake.synth import morphed_face as _morphed_face  # noqa: F401
 from vidfake.synth import mouth_replace as _mouth_replace  # noqa: F401
 from vidfake.synth import pasted_face as _pasted_face  # noqa: F401
 from vidfake.synth import resynthesis as _resynthesis  # noqa: F401
