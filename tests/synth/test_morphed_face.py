@@ -29,7 +29,7 @@ def donor(clip: MakerClip) -> MakerClip:
     return MakerClip(faces, np.stack([other + 0.1 * t for t in range(16)]))
 
 
-@pytest.mark.parametrize("upsampling", (*PLAIN, *UPSAMPLINGS))
+@pytest.mark.parametrize("upsampling", [*PLAIN, *UPSAMPLINGS])
 @pytest.mark.parametrize("way", BLENDS)
 def test_promises(way: str, upsampling: str, clip: MakerClip, donor: MakerClip) -> None:
     make = MAKERS.build("morphed_face", blends=(way,), upsamplings=(upsampling,))

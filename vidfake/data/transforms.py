@@ -171,8 +171,10 @@ KERNELS = {
 def downscale(
     *, least: float = 0.4, kernels: tuple[str, ...] = ("smooth",), probability: float = 0.3
 ) -> Augmentation:
-    """Shrink the clip to `least`..1 of its size and enlarge it again, each by one of `kernels` (`KERNELS`): players,
-    sites and screen recorders all have their own."""
+    """Shrink the clip to `least`..1 of its size and enlarge it again, each by one of `kernels` (`KERNELS`).
+
+    Players, sites and screen recorders all have their own.
+    """
     check_names("downscale", "kernels", kernels, KERNELS)
 
     def work(frames: Frames, rng: np.random.Generator) -> Frames:
@@ -196,7 +198,8 @@ def sharpen(*, amount: float = 1.5, sigma: float = 1.5, probability: float = 0.2
         strength, width = float(rng.uniform(0.1, 1.0)) * amount, float(rng.uniform(0.5, max(0.5, sigma)))
         sharp = frames.float()
         sharp = sharp + strength * (sharp - F.gaussian_blur(sharp, 2 * max(1, round(3 * width)) + 1, width))
-        return sharp.round_().clamp_(0, 255).to(torch.uint8)
+        sharpened: Frames = sharp.round_().clamp_(0, 255).to(torch.uint8)
+        return sharpened
 
     return _sometimes(probability, "sharpen", work)
 
