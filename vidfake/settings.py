@@ -139,7 +139,7 @@ class DataSettings:
     makers: tuple[str, ...] = ()  # fakes made on the fly from real clips; empty: only the store's fakes
     validation_makers: tuple[str, ...] = ()  # default: the same as `makers`
     maker_options: dict[str, Any] = field(default_factory=dict)  # a table per maker, as [data.maker_options.NAME]
-    split_seed: int | None = None  # of that part; the run's own seed where none is given
+    split_seed: int | None = None  # of that part and of validation's fakes; else the run's own seed
     leave_out: tuple[str, ...] = ()  # manipulations of the store that are neither trained nor validated on
     fake_share: float = 0.5  # share of made fakes among clips when makers are used
     augment: tuple[str, ...] = ("flip", "crop_jitter", "colour", "jpeg", "downscale")

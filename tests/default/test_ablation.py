@@ -12,12 +12,15 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from toy_runs import toy_config, write_toy_store
 
-from vidfake.config import to_dict
+from vidfake.config import from_dict, read_toml, to_dict
+from vidfake.data.clips import ClipDataset
 from vidfake.data.store import ClipStore
-from vidfake.default.ablation import Variant, ablate, markdown, read_variants, variant_config
+from vidfake.default.ablation import Row, Variant, ablate, averaged, markdown, read_variants, variant_config
 from vidfake.errors import ConfigError, UsageError
 from vidfake.metrics.pooling import pool_video
 from vidfake.scores import ScoreTable
+from vidfake.settings import RunConfig
+from vidfake.train.data import build_data
 
 VARIANTS = [
     Variant("baseline", "as it stands"),
@@ -43,9 +46,11 @@ def test_every_variant_has_the_same_budget_and_is_measured_on_validation(
     rows = ablate(records, VARIANTS, base, tmp_path, steps=6, seeds=(0, 1))
     assert [(row.variant.name, row.seed, row.clips) for row in rows] == [
         ("baseline", 0, 48), ("wide", 0, 48), ("baseline", 1, 48), ("wide", 1, 48),
+        ("baseline", "average", 96), ("wide", "average", 96),
     ]  # fmt: skip
+    check_averages(rows, tmp_path / "runs")
     validation = {r.video_id for r in records if r.split == "validation"}
-    for row in rows:
+    for row in rows[:4]:
         table = ScoreTable.read(tmp_path / "runs" / f"{row.variant.name}-seed{row.seed}" / "validation.jsonl")
         assert set(map(str, table.video_id)) == validation
         scores = pool_video(table)
@@ -55,12 +60,12 @@ def test_every_variant_has_the_same_budget_and_is_measured_on_validation(
         log = (tmp_path / "runs" / f"{row.variant.name}-seed{row.seed}" / "log.jsonl").read_text()
         steps = [json.loads(line) for line in log.splitlines()]
         assert max(entry.get("step", 0) for entry in steps) == 6
-    assert [row.difference is None for row in rows] == [True, False, True, False]
+    assert [row.difference is None for row in rows] == [True, False, True, False, True, False]
     gap = rows[1].difference
     assert gap is not None
     assert gap.value == pytest.approx(rows[1].video.value - rows[0].video.value)
     text = markdown(rows)
-    assert text.count("\n| ") == 4
+    assert text.count("\n| ") == 6
     assert "Validation only, 6 steps each" in text
 
     def never(*_: object, **__: object) -> None:
@@ -71,6 +76,62 @@ def test_every_variant_has_the_same_budget_and_is_measured_on_validation(
     assert markdown(again) == text
     with pytest.raises(UsageError, match="other settings"):
         ablate(records, VARIANTS, base, tmp_path, steps=7)
+
+
+def check_averages(rows: list[Row], runs: Path) -> None:
+    """Those of the two seeds' scores, video by video, and the difference that goes with them."""
+    for row in rows[4:]:
+        tables = [ScoreTable.read(runs / f"{row.variant.name}-seed{seed}" / "validation.jsonl") for seed in (0, 1)]
+        one, two = tables
+        scores = pool_video(replace(one, clip_score=(one.clip_score + two.clip_score) / 2))
+        known = ~np.isnan(scores)
+        assert row.video.value == pytest.approx(roc_auc_score(one.label[known], scores[known]))
+        assert row.metrics["video_auc"] == pytest.approx(row.video.value)
+        both = one.frame_score + two.frame_score
+        assert row.metrics["frame_auc"] == pytest.approx(roc_auc_score(one.label[one.frame_video], both))
+    gap = rows[5].difference
+    assert gap is not None
+    assert gap.value == pytest.approx(rows[5].video.value - rows[4].video.value)
+
+
+def test_seeds_validate_alike(base: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is held out and what is made of them is the same for every seed, and what is trained is not."""
+    base["data"] |= {"makers": ["self_blend"], "validation_makers": ["resynthesis"], "validation_split": ""}
+    config = variant_config(base, VARIANTS[0], seed=0, steps=2, out=tmp_path)
+    store = ClipStore(write_toy_store(Path(config.data.store)))
+    monkeypatch.setattr("vidfake.default.ablation.prepare", lambda *_, **__: {})
+    rows = ablate([v.record for v in store.videos], VARIANTS[:1], base, tmp_path, steps=2, seeds=(3, 4))
+    assert [row.seed for row in rows] == [3, 4, "average"]
+    built = []
+    for seed in (3, 4):
+        run = from_dict(RunConfig, read_toml(tmp_path / "runs" / f"baseline-seed{seed}" / "config.toml"))
+        assert (run.seed, run.data.split_seed) == (seed, 3)
+        built.append(build_data(run))
+    here, there = built
+    assert list(here.validation.records) == list(there.validation.records)
+
+    def faces(dataset: ClipDataset, i: int) -> bytes:
+        found = dataset[i].faces
+        assert found is not None
+        return found.tobytes()
+
+    for i in range(len(here.validation)):
+        assert faces(here.validation, i) == faces(there.validation, i)
+    fakes = [i for i, item in enumerate(here.training.items) if item.maker]
+    assert any(faces(here.training, i) != faces(there.training, i) for i in fakes[:4])
+
+
+def test_scores_of_other_frames_are_not_averaged() -> None:
+    one = ScoreTable(
+        video_id=np.array(["a"], dtype=object),
+        label=np.array([0]),
+        clip_video=np.array([0]),
+        clip_score=np.array([1.0]),
+    )
+    other = replace(one, video_id=np.array(["b"], dtype=object))
+    with pytest.raises(ValueError, match="differ in video_id"):
+        averaged([one, other])
+    assert averaged([one, replace(one, clip_score=np.array([3.0]))]).clip_score.tolist() == [2.0]
 
 
 def test_a_ready_store_serves_the_variants_that_extract_alike(

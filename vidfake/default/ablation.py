@@ -7,6 +7,8 @@
     set = ["model.aggregator.name=mean", "model.aggregator.options={}"]
 
 The first variant is what the others are compared with. Variants that extract differently have their own clip store.
+With several seeds, all are measured on the same held-out people and fakes, and a further row per variant has the
+average of its seeds' scores: what an ensemble of them would tell.
 """
 
 from __future__ import annotations
@@ -37,11 +39,12 @@ from vidfake.report.numbers import decimal, with_interval
 from vidfake.scores import ScoreTable
 from vidfake.settings import RunConfig
 from vidfake.train.data import check_options
-from vidfake.train.run import SCORES_FILE, run_folder
+from vidfake.train.run import SCORES_FILE, level_metrics, run_folder
 from vidfake.types import VideoRecord
 
 BUDGET = ("optim.epochs", "data.sampler.options.steps")
 RESAMPLES = 1000
+AVERAGE = "average"
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,20 @@ class Variant:
     changes: tuple[str, ...] = ()
 
 
+Plan = list[tuple[Variant, int, RunConfig]]
+
+
 @dataclass(frozen=True)
 class Row:
-    """One finished run. `metrics` are the levels on validation; `video` is the AUC with an interval over sources;
-    `difference` is the paired one to the first variant at the same seed (None for that one)."""
+    """One finished run, or (`seed` is AVERAGE) the mean of a variant's runs.
+
+    `metrics` are the levels on validation; `video` is the AUC with an interval over sources; `difference` is the
+    paired one to the first variant at the same seed (None for that one). `clips` and `minutes` are those of all its
+    runs together.
+    """
 
     variant: Variant
-    seed: int
+    seed: int | str
     steps: int
     clips: int
     minutes: float | None
@@ -121,16 +131,19 @@ def ablate(
 ) -> list[Row]:
     """Train every variant with every seed and measure it on validation. Finished runs are not made again.
 
+    Who is held out and how validation's fakes are drawn is up to `data.split_seed`, or else to the first seed.
+
     A finished clip `store` of the same records is taken by the variants that extract as it was made.
     Raises UsageError for no steps, and ConfigError for a variant that cannot be, before anything is trained.
     """
     if steps < 1:
         raise UsageError(f"steps is {steps}; it takes 1 or more.")
-    plan = [
+    plan: Plan = [
         (variant, seed, _on(store, variant_config(base, variant, seed=seed, steps=steps, out=out)))
         for seed in seeds
         for variant in variants
     ]
+    plan = [(variant, seed, _validated_alike(config, seeds[0])) for variant, seed, config in plan]
     for variant, _, config in plan:
         try:
             check_options(config)
@@ -140,7 +153,14 @@ def ablate(
         if config.data.store != str(store):
             prepare(records, Path(config.data.store), config.extract, workers=workers, progress=report)
         _train(config, records, report)
-    return [_row(variant, seed, config, plan, steps) for variant, seed, config in plan]
+    rows = [_row(variant, seed, config, plan, steps) for variant, seed, config in plan]
+    return rows + _averages(rows, plan) if len(set(seeds)) > 1 else rows
+
+
+def _validated_alike(config: RunConfig, seed: int) -> RunConfig:
+    if config.data.split_seed is not None:
+        return config
+    return replace(config, data=replace(config.data, split_seed=seed))
 
 
 def _on(store: Path | None, config: RunConfig) -> RunConfig:
@@ -162,15 +182,11 @@ def _train(config: RunConfig, records: Sequence[VideoRecord], report: Report | N
     write_json(folder / "minutes.json", {"minutes": minutes if whole else None})  # unknown where it was resumed
 
 
-def _row(
-    variant: Variant, seed: int, config: RunConfig, plan: list[tuple[Variant, int, RunConfig]], steps: int
-) -> Row:
+def _row(variant: Variant, seed: int, config: RunConfig, plan: Plan, steps: int) -> Row:
     folder = run_folder(config)
     table = ScoreTable.read(folder / SCORES_FILE)
-    rows = level_rows(table, "video", config.score)
-    how = Resampling(num_resamples=RESAMPLES)
-    sources = np.asarray([str(table.source_id[video]) for video in rows.video], dtype=object)
     first = next(entry for entry in plan if entry[1] == seed)
+    control = None if first[0] is variant else ScoreTable.read(run_folder(first[2]) / SCORES_FILE)
     return Row(
         variant=variant,
         seed=seed,
@@ -178,17 +194,60 @@ def _row(
         clips=steps * config.optim.batch_size * config.optim.accumulate,
         minutes=json.loads((folder / "minutes.json").read_text("utf-8"))["minutes"],
         metrics=json.loads((folder / "result.json").read_text("utf-8"))["validation"],
-        video=auc_with_interval(rows.scores, rows.labels, sources, how),
-        difference=None if first[0] is variant else _difference(table, config, first[2], how),
+        video=_video_auc(table, config),
+        difference=None if control is None else _difference(table, config, control, first[2]),
     )
 
 
-def _difference(table: ScoreTable, config: RunConfig, control: RunConfig, how: Resampling) -> Figure:
+def _averages(rows: Sequence[Row], plan: Plan) -> list[Row]:
+    """A row for the average of every variant's seeds."""
+    found: list[Row] = []
+    control: tuple[ScoreTable, RunConfig] | None = None
+    for variant in dict.fromkeys(entry[0] for entry in plan):
+        own = [row for row in rows if row.variant is variant]
+        configs = [config for other, _, config in plan if other is variant]
+        table = averaged([ScoreTable.read(run_folder(config) / SCORES_FILE) for config in configs])
+        minutes = [row.minutes for row in own]
+        found.append(
+            replace(
+                own[0],
+                seed=AVERAGE,
+                clips=sum(row.clips for row in own),
+                minutes=None if None in minutes else sum(m for m in minutes if m is not None),
+                metrics=dict(level_metrics(table, configs[0])),
+                video=_video_auc(table, configs[0]),
+                difference=None if control is None else _difference(table, configs[0], *control),
+            )
+        )
+        control = control or (table, configs[0])
+    return found
+
+
+def averaged(tables: Sequence[ScoreTable]) -> ScoreTable:
+    """The mean of several detectors' scores of the same frames and clips. Raises ValueError for other ones."""
+    first = tables[0]
+    for table in tables[1:]:
+        for name in ("video_id", "frame_video", "frame_pts_seconds", "clip_video", "clip_index"):
+            if not np.array_equal(getattr(first, name), getattr(table, name)):
+                raise ValueError(f"the tables differ in {name}: their scores are not of the same frames and clips")
+    return replace(
+        first,
+        frame_score=np.mean([table.frame_score for table in tables], axis=0),
+        clip_score=np.mean([table.clip_score for table in tables], axis=0),
+    )
+
+
+def _video_auc(table: ScoreTable, config: RunConfig) -> Figure:
+    rows = level_rows(table, "video", config.score)
+    sources = np.asarray([str(table.source_id[video]) for video in rows.video], dtype=object)
+    return auc_with_interval(rows.scores, rows.labels, sources, Resampling(num_resamples=RESAMPLES))
+
+
+def _difference(table: ScoreTable, config: RunConfig, control: ScoreTable, other: RunConfig) -> Figure:
     """Paired, on the validation videos that both have; blank with the reason where they share too few."""
-    other = ScoreTable.read(run_folder(control) / SCORES_FILE)
-    tables = {"variant": table, "control": other}
+    tables, how = {"variant": table, "control": control}, Resampling(num_resamples=RESAMPLES)
     try:
-        (found,) = compare(tables, "control", settings={"variant": config.score, "control": control.score}, how=how)
+        (found,) = compare(tables, "control", settings={"variant": config.score, "control": other.score}, how=how)
     except UndefinedMetricError as error:
         return Figure(None, reason=str(error))
     return found.difference

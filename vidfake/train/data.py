@@ -70,7 +70,7 @@ def build_data(config: RunConfig) -> RunData:
     )
     held_out = ClipDataset(
         store, records=validation, class_names=class_names, num_frames=frames, makers=validation_makers,
-        seed=config.seed, transform=degradations(config),
+        seed=validation_seed(config), transform=degradations(config),
     )  # fmt: skip
     if settings.cache_features:  # otherwise few of them are read (`batches.build_feeder`)
         reference.drop_unmade()
@@ -134,9 +134,13 @@ def split_records(config: RunConfig, store: ClipStore) -> tuple[list[VideoRecord
             "chosen on what it was trained on."
         )
     if not validation:
-        seed = config.seed if settings.split_seed is None else settings.split_seed
-        return split_by_source(train, fraction=settings.validation_fraction, seed=seed)
+        return split_by_source(train, fraction=settings.validation_fraction, seed=validation_seed(config))
     return train, validation
+
+
+def validation_seed(config: RunConfig) -> int:
+    """Of who is held out, and of validation's fakes: with `data.split_seed`, runs of every seed validate alike."""
+    return config.seed if config.data.split_seed is None else config.data.split_seed
 
 
 def build_makers(
