@@ -25,7 +25,7 @@ def another(value: object, weights: Callable[[int], str]) -> object:
     if isinstance(value, str):
         return weights(1)
     if isinstance(value, tuple):
-        return value[:-1] if isinstance(value[0], str) else (*value[:-1], value[-1] - 1)
+        return value[:-1] if isinstance(value[0], str) else (*value[:-1], another(value[-1], weights))
     if value is None:
         return "lag"
     assert isinstance(value, int | float)
