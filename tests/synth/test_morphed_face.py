@@ -9,10 +9,10 @@ import pytest
 
 from vidfake.errors import ConfigError
 from vidfake.synth import MAKERS, MakerClip
-from vidfake.synth.cross_blend import BLENDS
 from vidfake.synth.masks import OUTLINES
 from vidfake.synth.morphed_face import PLAIN
 from vidfake.synth.resynthesis import UPSAMPLINGS
+from vidfake.synth.seams import BLENDS
 
 FINE = {
     "blends": ("feather",), "outlines": ("inner",), "upsamplings": ("cubic",), "pixels": (224, 224),

@@ -10,7 +10,7 @@ from scipy.interpolate import RBFInterpolator
 
 from vidfake.errors import ConfigError, UsageError
 from vidfake.synth import MAKERS, MakerClip
-from vidfake.synth.swap_warp import blend_bands, match_pose, swap_warp, thin_plate, warp_to
+from vidfake.synth.swap_warp import match_pose, swap_warp, thin_plate, warp_to
 
 POINTS = np.array([[45, 50], [83, 50], [64, 72], [48, 92], [80, 92]], float)
 
@@ -87,16 +87,6 @@ def test_grey_footage_stays_grey(clip: MakerClip, donor: MakerClip) -> None:
     grey = MakerClip(np.repeat(clip.faces[..., 1:2], 3, axis=-1), clip.landmarks)
     assert np.ptp(donor.faces.astype(int), axis=-1).max() > 50
     assert np.ptp(swap_warp(grey, donor, np.random.default_rng(0)).faces.astype(int), axis=-1).max() <= 1
-
-
-def test_bands_add_up() -> None:
-    """A mask of ones gives the one picture, of zeros the other, of a half the mean."""
-    rng = np.random.default_rng(0)
-    face = rng.integers(0, 255, (96, 96, 3)).astype(np.uint8)
-    other = rng.uniform(0, 255, (96, 96, 3)).astype(np.float32)
-    for share in (0.0, 0.5, 1.0):
-        mixed = blend_bands(face, other, np.full((96, 96), share, np.float32))
-        assert np.abs(mixed - (share * other + (1 - share) * face)).max() < 1e-2
 
 
 def test_what_cannot_be_swapped_is_refused(clip: MakerClip, donor: MakerClip) -> None:

@@ -13,7 +13,7 @@ from vidfake.errors import ConfigError
 from vidfake.synth.base import MAKERS, MadeClip, Maker, MakerClip
 from vidfake.synth.blending import blend, match_colour, tint_share, toned
 from vidfake.synth.compose import parts_of
-from vidfake.synth.face_views import back_into_crop, drawn_part, into_view, view
+from vidfake.synth.face_views import ENLARGINGS, back_into_crop, drawn_part, into_view, view
 from vidfake.synth.masks import OUTLINES, clip_masks
 from vidfake.synth.options import check_names, check_range
 from vidfake.synth.timing import jitter
@@ -23,7 +23,6 @@ SOURCE = (
     "the autoencoder of the first face-swap tool (2017), https://github.com/deepfakes/faceswap; "
     "up-sampling: Shi et al. 2016 (sub-pixel convolution), https://arxiv.org/abs/1609.05158"
 )
-ENLARGINGS = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
 
 
 @MAKERS.register("autoencoder", source=SOURCE, needs_weights=True)

@@ -10,6 +10,7 @@ from vidfake.types import ByteArray, FloatArray
 
 VIEW_LANDMARKS = np.array([[0.34, 0.37], [0.66, 0.37], [0.5, 0.554], [0.361, 0.7], [0.639, 0.7]])
 """Where the five landmarks lie, as shares of the view's side: it shows a frontal face from hairline to chin."""
+ENLARGINGS = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}  # of what was drawn, back to the crop
 LEAST_SCALE = 1 / 8  # of that at which the view is the whole crop; a face so much larger fits no landmarks
 
 

@@ -10,13 +10,13 @@ import numpy as np
 
 from vidfake.geometry import apply
 from vidfake.synth.base import MAKERS, DonorMaker, MadeClip, MakerClip
-from vidfake.synth.blending import blend, match_colour, tint_share, toned
-from vidfake.synth.cross_blend import BLENDS, poisson
-from vidfake.synth.face_views import back_into_crop, drawn_part, into_view, view
+from vidfake.synth.blending import match_colour, tint_share, toned
+from vidfake.synth.face_views import ENLARGINGS, back_into_crop, drawn_part, into_view, view
 from vidfake.synth.masks import OUTLINES, clip_masks
-from vidfake.synth.options import check_names, check_range, check_span
+from vidfake.synth.options import check_names, check_range, check_sizes, check_span
 from vidfake.synth.resynthesis import UPSAMPLINGS, upsample
-from vidfake.synth.swap_warp import blend_bands, match_pose, warp_to
+from vidfake.synth.seams import BLENDS, join
+from vidfake.synth.swap_warp import match_pose, warp_to
 from vidfake.synth.timing import jitter
 from vidfake.types import ByteArray, FloatArray
 
@@ -24,8 +24,8 @@ SOURCE = (
     "imitates autoencoder swaps (DeepFaceLab, Perov et al. 2020), https://arxiv.org/abs/2005.05535; morphing: "
     "Beier & Neely 1992, https://doi.org/10.1145/133994.134003"
 )
-PLAIN = ("linear", "cubic")  # besides the up-samplings that leave a generator's grid
-_INTERPOLATIONS = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
+PLAIN = tuple(ENLARGINGS)  # besides the up-samplings that leave a generator's grid
+PHASES = 0.06 * np.array([[1.0, -0.5], [-0.75, 0.25]])  # of a transposed convolution's grid, at full strength
 
 
 @MAKERS.register("morphed_face", source=SOURCE, needs_donor=True)
@@ -47,7 +47,7 @@ def morphed_face(
 
     Args:
         outlines: mask outlines to draw from (`vidfake.synth.masks.OUTLINES`).
-        blends: ways to blend to draw from, see `cross_blend`.
+        blends: ways to join it to draw from (`vidfake.synth.seams.BLENDS`).
         upsamplings: how the drawn face is enlarged, to draw from: `linear`, `cubic`, or with a generator's traces
             (`resynthesis`).
         pixels: least and most side of the picture that is drawn, from hairline to chin.
@@ -69,8 +69,7 @@ def morphed_face(
 
     def make(clip: MakerClip, donor: MakerClip, rng: np.random.Generator) -> MadeClip:
         size = clip.faces.shape[1]
-        if donor.faces.shape[1:] != clip.faces.shape[1:]:
-            raise ValueError(f"clip and donor must be of one size, got {clip.faces.shape} and {donor.faces.shape}")
+        check_sizes(clip, donor)
         taken, distance = match_pose(clip.landmarks, donor.landmarks, rng)
         outline, way = str(rng.choice(outlines)), str(rng.choice(blends))
         feather = float(np.exp(rng.uniform(np.log(0.008), np.log(0.05))))
@@ -91,14 +90,10 @@ def morphed_face(
             face, mask = clip.faces[t], np.minimum(masks[t], drawn_part(drawn.shape[0], place, size))
             if mask.max() <= 0:
                 continue
-            enlarging = _INTERPOLATIONS.get(generator.upsampling, cv2.INTER_CUBIC)
+            enlarging = ENLARGINGS.get(generator.upsampling, cv2.INTER_CUBIC)
             altered = back_into_crop(drawn, place, size, enlarging=enlarging)
             altered = match_colour(altered, face, mask, share=matching)
-            if way == "bands":
-                altered = blend_bands(face, altered, mask)
-            elif way == "poisson":
-                altered = poisson(face, altered, mask)
-            applied[t], faces[t] = mask, blend(face, altered, mask)
+            applied[t], faces[t] = mask, join(face, altered, mask, way)
         record: dict[str, Any] = {
             "maker": "morphed_face",
             "pose_distance": distance,
@@ -107,7 +102,7 @@ def morphed_face(
             "blend": way,
             "feather": feather,
             "matching": matching,
-            **generator.record(),
+            **generator._asdict(),
         }
         return MadeClip(faces, applied, record)
 
@@ -141,7 +136,7 @@ class _Generator(NamedTuple):
             lent = warp_to(lent, apply(their_place, their_points), apply(place, points))
             drawn = self._morph(own, lent)
             if self.upsampling in UPSAMPLINGS:
-                phases = 0.06 * self.strength * np.array([[1.0, -0.5], [-0.75, 0.25]])
+                phases = self.strength * PHASES
                 drawn = upsample(drawn, self.upsampling, strength=self.strength, phases=phases)
             yield drawn, into_view(points + offset, drawn.shape[0], size)
 
@@ -151,13 +146,3 @@ class _Generator(NamedTuple):
         mixed = np.asarray(self.share * alike + (1 - self.share) * own, np.float32)
         smooth = cv2.GaussianBlur(mixed, (0, 0), 1.2)
         return np.clip(smooth + self.detail * (mixed - smooth), 0, 255).astype(np.float32)
-
-    def record(self) -> dict[str, Any]:
-        """What was drawn."""
-        return {
-            "pixels": self.pixels,
-            "share": self.share,
-            "detail": self.detail,
-            "upsampling": self.upsampling,
-            "strength": self.strength,
-        }

@@ -43,3 +43,9 @@ def require_frames(maker: str, clip: MakerClip, least: int = 2) -> None:
             f"{maker}: the clip has {len(clip.faces)} frame(s), and at least {least} are needed. "
             "Train on longer clips (model.num_frames, extract.num_frames), or leave this maker out."
         )
+
+
+def check_sizes(clip: MakerClip, donor: MakerClip) -> None:
+    """Raises ValueError unless the donor's crops are as large as the clip's."""
+    if donor.faces.shape[1:] != clip.faces.shape[1:]:
+        raise ValueError(f"clip and donor must be of one size, got {clip.faces.shape} and {donor.faces.shape}")

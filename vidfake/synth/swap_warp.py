@@ -7,9 +7,10 @@ import numpy as np
 
 from vidfake.errors import UsageError
 from vidfake.synth.base import MAKERS, DonorMaker, MadeClip, MakerClip
-from vidfake.synth.blending import blend, match_colour, tint_share, toned
+from vidfake.synth.blending import match_colour, tint_share, toned
 from vidfake.synth.masks import OUTLINES, clip_masks, nose_place, outline_points
-from vidfake.synth.options import check_names, check_range
+from vidfake.synth.options import check_names, check_range, check_sizes
+from vidfake.synth.seams import join
 from vidfake.synth.timing import IntArray, jitter, reflect
 from vidfake.types import ByteArray, FloatArray
 
@@ -87,8 +88,7 @@ def swap_warp(
     """
     _check(outlines, jitter_share, least_matching, pyramid, most_pose_distance)
     size, length = clip.faces.shape[1], len(clip.faces)
-    if donor.faces.shape[1:] != clip.faces.shape[1:]:
-        raise ValueError(f"clip and donor must be of one size, got {clip.faces.shape} and {donor.faces.shape}")
+    check_sizes(clip, donor)
     taken, distance = match_pose(clip.landmarks, donor.landmarks, rng)
     if distance > most_pose_distance:
         raise UsageError(
@@ -108,9 +108,7 @@ def swap_warp(
         warped = warp_to(donor.faces[source], donor.landmarks[source], target)
         coloured = toned(warped.astype(np.float32), tint)
         altered = match_colour(coloured, clip.faces[t], masks[t], share=matching)
-        if bands:
-            altered = blend_bands(clip.faces[t], altered, masks[t])
-        faces[t] = blend(clip.faces[t], altered, masks[t])
+        faces[t] = join(clip.faces[t], altered, masks[t], "bands" if bands else "feather")
     record = {
         "maker": "swap_warp",
         "pose_distance": distance,
@@ -171,21 +169,3 @@ def _radial(points: FloatArray, centres: FloatArray) -> FloatArray:
     """r² log r² between (M, 2) and (N, 2), 0 at r = 0."""
     squared = ((points[:, None] - centres) ** 2).sum(-1)
     return np.asarray(squared * np.log(np.where(squared > 0, squared, 1.0)))
-
-
-def blend_bands(face: ByteArray, altered: FloatArray, mask: FloatArray, *, levels: int = 4) -> FloatArray:
-    """`altered` (S, S, 3) mixed into `face` band by band, each band's edge as wide as its detail is coarse."""
-    there, here, weight = np.asarray(altered, np.float32), face.astype(np.float32), np.asarray(mask, np.float32)
-    bands: list[FloatArray] = []
-    for _ in range(min(levels, int(np.log2(max(2, face.shape[0]))) - 2)):
-        small_there = np.asarray(cv2.pyrDown(there), np.float32)
-        small_here = np.asarray(cv2.pyrDown(here), np.float32)
-        shape = (there.shape[1], there.shape[0])
-        fine_there = there - cv2.pyrUp(small_there, dstsize=shape)
-        fine_here = here - cv2.pyrUp(small_here, dstsize=shape)
-        bands.append(np.asarray(weight[..., None] * fine_there + (1 - weight[..., None]) * fine_here, np.float32))
-        there, here, weight = small_there, small_here, np.asarray(cv2.pyrDown(weight), np.float32)
-    picture = np.asarray(weight[..., None] * there + (1 - weight[..., None]) * here, np.float32)
-    for band in reversed(bands):
-        picture = np.asarray(cv2.pyrUp(picture, dstsize=(band.shape[1], band.shape[0])) + band, np.float32)
-    return picture
