@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +21,10 @@ from vidfake.metrics.levels import video_auc
 from vidfake.models.checkpoint import load_checkpoint
 from vidfake.scores import ScoreTable
 from vidfake.settings import DataSettings, EncoderSettings, LossSettings, RunConfig, SamplerSettings
-from vidfake.train.data import build_data
+from vidfake.train.data import build_data, split_records
 from vidfake.train.loop import InterruptedRunError
 from vidfake.train.run import train_run
-from vidfake.types import ByteArray
+from vidfake.types import ByteArray, VideoRecord
 
 
 def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
@@ -235,6 +235,30 @@ def test_a_run_with_other_settings_is_not_resumed(finished: tuple[RunConfig, Pat
     config, _ = finished
     with pytest.raises(CheckpointError, match="other settings"):
         train_run(replace(config, seed=1), resume=True)
+
+
+@dataclass
+class Listed:
+    """Of a stored video, what splitting reads."""
+
+    record: VideoRecord
+
+
+def test_where_no_row_names_a_split_all_train(
+    toy_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a part of them is held out; one row that names another split is enough to ask for `train`."""
+    config, store = toy_config(toy_store, tmp_path), ClipStore(toy_store)
+    records = [replace(video.record, split="") for video in store.videos]
+    monkeypatch.setattr(store, "videos", [Listed(record) for record in records])
+    train, held_out = split_records(config, store)
+    assert sorted(r.video_id for r in [*train, *held_out]) == sorted(r.video_id for r in records)
+    assert train
+    assert held_out
+    assert not {r.source_id for r in train} & {r.source_id for r in held_out}
+    monkeypatch.setattr(store, "videos", [Listed(replace(records[0], split="test")), *map(Listed, records[1:])])
+    with pytest.raises(ConfigError, match=r"splits are \['', 'test'\]"):
+        split_records(config, store)
 
 
 def test_a_run_on_a_trained_encoder_has_seen_what_that_has_seen(

@@ -23,13 +23,13 @@ from typing import Any
 
 import numpy as np
 
-from vidfake.config import apply_override, from_dict, parse_override, read_toml, to_dict
+from vidfake.config import apply_override, from_dict, parse_override, read_toml
 from vidfake.data.prepare import prepare
 from vidfake.data.store import ClipStore
-from vidfake.default.recipe import Report, trained
+from vidfake.default.recipe import Report, on_store, trained
 from vidfake.default.render import table_lines
 from vidfake.errors import ConfigError, UndefinedMetricError, UsageError, VidfakeError
-from vidfake.files import sha256_json, write_json
+from vidfake.files import write_json
 from vidfake.metrics.comparison import compare
 from vidfake.metrics.details import auc_with_interval
 from vidfake.metrics.levels import level_rows
@@ -108,13 +108,8 @@ def variant_config(base: dict[str, Any], variant: Variant, *, seed: int, steps: 
     for text in (*variant.changes, "optim.epochs=1", f"data.sampler.options.steps={steps}", f"seed={seed}"):
         values = apply_override(values, text)
     config = from_dict(RunConfig, values)
-    store = out / "stores" / sha256_json(to_dict(config.extract))[:16]
-    return replace(
-        config,
-        name=f"{variant.name}-seed{seed}",
-        out=str(out / "runs"),
-        data=replace(config.data, store=str(store)),
-    )
+    config = on_store(config, config.extract, out)
+    return replace(config, name=f"{variant.name}-seed{seed}", out=str(out / "runs"))
 
 
 def ablate(

@@ -20,7 +20,7 @@ from vidfake.errors import ManifestError, ProtocolError, UsageError
 from vidfake.faces.photo import is_photo
 from vidfake.files import sha256_json, write_json
 from vidfake.metrics.groups import origin_group
-from vidfake.settings import RunConfig
+from vidfake.settings import ExtractSettings, RunConfig
 from vidfake.train.run import run_folder, train_run
 from vidfake.types import NO_MANIPULATION, REAL, VideoRecord
 
@@ -94,6 +94,12 @@ def recipe(config: Path, settings: Sequence[str], *, out: Path, store: Path) -> 
     """The config of a run in OUT/runs on `store`."""
     run = load(RunConfig, config, settings)
     return replace(run, out=str(out / "runs"), data=replace(run.data, store=str(store)))
+
+
+def on_store(config: RunConfig, extract: ExtractSettings, out: Path) -> RunConfig:
+    """`config` with the clip store that `extract` has in the folder `out`, one for all that extract alike."""
+    store = out / "stores" / sha256_json(to_dict(extract))[:16]
+    return replace(config, extract=extract, data=replace(config.data, store=str(store)))
 
 
 def trained(config: RunConfig, records: Sequence[VideoRecord], *, report: Report | None = None) -> Path:

@@ -9,8 +9,8 @@ from vidfake.synth.blending import blend
 from vidfake.types import ByteArray, FloatArray
 
 BLENDS = ("bands", "poisson", "feather")
-"""`bands` of a Laplacian pyramid (Burt & Adelson 1983), `poisson` (the altered face's gradients and its surroundings'
-border values; Perez et al. 2003), `feather` (one soft edge)."""
+"""`bands` of a Laplacian pyramid (Burt & Adelson 1983), `poisson` (the altered face's gradients and the
+border values of its surroundings; Perez et al. 2003), `feather` (one soft edge)."""
 
 
 def join(face: ByteArray, altered: FloatArray, mask: FloatArray, way: str) -> ByteArray:

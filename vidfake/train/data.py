@@ -112,7 +112,10 @@ def training_frames(config: RunConfig) -> int:
 
 
 def split_records(config: RunConfig, store: ClipStore) -> tuple[list[VideoRecord], list[VideoRecord]]:
-    """Training and validation records: the store's own splits, or a part of training by source and person."""
+    """Training and validation records: the store's own splits, or a part of training by source and person.
+
+    Where no row names a split, all are of training. Raises ConfigError for splits that the store does not have.
+    """
     settings = config.data
     records = [
         video.record
@@ -120,7 +123,8 @@ def split_records(config: RunConfig, store: ClipStore) -> tuple[list[VideoRecord
         if video.record.label is not None
         and (video.record.label == REAL or video.record.manipulation not in settings.leave_out)
     ]
-    train = [r for r in records if r.split == settings.train_split or not settings.train_split]
+    everything = not settings.train_split or not any(r.split for r in records)
+    train = [r for r in records if everything or r.split == settings.train_split]
     if not train:
         splits = sorted({r.split for r in records})
         raise ConfigError(
