@@ -46,6 +46,14 @@ def still() -> MakerClip:
     return MakerClip(np.repeat(one.faces, LENGTH, 0), np.repeat(one.landmarks, LENGTH, 0))
 
 
+@pytest.fixture
+def donor(clip: MakerClip) -> MakerClip:
+    """Somebody else: other colours, larger, a longer clip."""
+    other = np.array([[40, 48], [88, 48], [64, 74], [44, 98], [84, 98]], float)
+    faces = np.concatenate([255 - clip.faces, 255 - clip.faces[::-1]])
+    return MakerClip(faces, np.stack([other + 0.1 * t for t in range(16)]))
+
+
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], str]:
     """Files of small, untrained autoencoders: another seed, other weights. Nothing is drawn well by them."""

@@ -14,14 +14,6 @@ from vidfake.synth.masks import OUTLINES
 from vidfake.synth.seams import BLENDS
 
 
-@pytest.fixture
-def donor(clip: MakerClip) -> MakerClip:
-    """Somebody else: other colours, larger, a longer clip."""
-    other = np.array([[40, 48], [88, 48], [64, 74], [44, 98], [84, 98]], float)
-    faces = np.concatenate([255 - clip.faces, 255 - clip.faces[::-1]])
-    return MakerClip(faces, np.stack([other + 0.1 * t for t in range(16)]))
-
-
 @pytest.mark.parametrize("way", BLENDS)
 def test_promises(way: str, clip: MakerClip, donor: MakerClip) -> None:
     make = MAKERS.build("cross_blend", blends=(way,))
@@ -69,9 +61,3 @@ def test_the_donors_features_come_to_lie_on_the_clips(still: MakerClip) -> None:
 def test_wrong_options_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         MAKERS.build("cross_blend", **options)
-
-
-def test_two_sizes_are_refused(clip: MakerClip, donor: MakerClip) -> None:
-    small = MakerClip(donor.faces[:, :64, :64].copy(), donor.landmarks)
-    with pytest.raises(ValueError, match="of one size"):
-        MAKERS.build("cross_blend")(clip, small, np.random.default_rng(0))

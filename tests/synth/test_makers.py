@@ -97,6 +97,13 @@ def test_grey_footage_stays_grey(name: str, clip: MakerClip, build: Callable[[st
         assert (made.faces != grey.faces).any()
 
 
+@pytest.mark.parametrize("name", [name for name in MAKERS.names() if maker_facts(name).needs_donor])
+def test_a_donor_of_another_size_is_refused(name: str, clip: MakerClip, donor: MakerClip) -> None:
+    small = MakerClip(donor.faces[:, :64, :64].copy(), donor.landmarks)
+    with pytest.raises(ValueError, match="of one size"):
+        apply_maker(MAKERS.build(name), clip, small, np.random.default_rng(0))
+
+
 @pytest.mark.parametrize("name", MAKERS.names())
 def test_rows_name_their_source(name: str) -> None:
     assert "http" in MAKERS.row(name).source

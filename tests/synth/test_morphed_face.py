@@ -21,14 +21,6 @@ FINE = {
 """A generator that loses next to nothing."""
 
 
-@pytest.fixture
-def donor(clip: MakerClip) -> MakerClip:
-    """Somebody else: other colours, larger, a longer clip."""
-    other = np.array([[40, 48], [88, 48], [64, 74], [44, 98], [84, 98]], float)
-    faces = np.concatenate([255 - clip.faces, 255 - clip.faces[::-1]])
-    return MakerClip(faces, np.stack([other + 0.1 * t for t in range(16)]))
-
-
 @pytest.mark.parametrize("upsampling", [*PLAIN, *UPSAMPLINGS])
 @pytest.mark.parametrize("way", BLENDS)
 def test_promises(way: str, upsampling: str, clip: MakerClip, donor: MakerClip) -> None:
@@ -107,9 +99,3 @@ def test_fewer_pixels_are_softer(still: MakerClip) -> None:
 def test_wrong_options_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         MAKERS.build("morphed_face", **options)
-
-
-def test_two_sizes_are_refused(clip: MakerClip, donor: MakerClip) -> None:
-    small = MakerClip(donor.faces[:, :64, :64].copy(), donor.landmarks)
-    with pytest.raises(ValueError, match="of one size"):
-        MAKERS.build("morphed_face")(clip, small, np.random.default_rng(0))
