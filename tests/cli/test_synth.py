@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import commands
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -96,6 +97,48 @@ def test_a_photograph_and_a_donor(cli: Run, face_video: Path, tmp_path: Path) ->
     assert "needs 2 frames" in still.err
 
 
+def test_an_animated_photograph_is_manipulated_over_time(cli: Run, face_video: Path, tmp_path: Path) -> None:
+    photo, out = tmp_path / "photo.png", tmp_path / "out"
+    Image.fromarray(portrait()).save(photo)
+    order = ["--maker", "mouth_replace", "--animate", "0.6", "--real", "--mask", "--json"]
+    done = commands.run(*cli, "synth", photo, face_video, *order, "--out", out)
+    assert done.code == 0
+    made, other = map(json.loads, done.out.splitlines())
+    names = {name: Path(path).name for name, path in made["files"].items()}
+    assert names == {
+        "fake": "photo.mouth_replace.0.mp4",
+        "mask": "photo.mouth_replace.0.mask.mp4",
+        "real": "photo.real.mp4",
+        "animated": "photo.animated.mp4",
+        "parameters": "photo.mouth_replace.0.json",
+    }
+    assert "animated" not in other["files"], "a video moves by itself"
+    pictures = {}
+    for name in ("fake", "mask", "real", "animated"):
+        with open_video(out / names[name]) as reader:
+            pictures[name] = np.stack([frame.rgb() for frame in reader.frames()]).astype(int)
+        assert len(pictures[name]) == made["num_frames"] == 15
+    assert min(np.abs(np.diff(pictures["animated"], axis=0)).mean(axis=(1, 2, 3))) > 0.2, "it moves throughout"
+    assert np.abs(pictures["real"] - pictures["animated"]).mean() < 3
+    changed, masked = np.abs(pictures["fake"] - pictures["real"]).mean(-1), pictures["mask"].mean(-1)
+    assert changed[masked > 200].mean() > 3 * changed[masked < 5].mean()
+    told = json.loads((out / names["parameters"]).read_text())
+    assert told["animate_seconds"] == 0.6
+    assert told["files"]["animated"] == "photo.animated.mp4"
+    rows = {row.video_id: row for row in read_manifest(out / MANIFEST)}
+    assert {name for name in rows if name.startswith("photo")} == {"photo.mouth_replace.0", "photo.real"}
+
+    again = commands.run(*cli, "synth", photo, *order, "--out", tmp_path / "again")
+    assert again.code == 0
+    assert (tmp_path / "again" / names["fake"]).read_bytes() == (out / names["fake"]).read_bytes()
+    blank = tmp_path / "blank.png"
+    Image.fromarray(np.full((200, 200, 3), 90, np.uint8)).save(blank)
+    nobody = commands.run(*cli, "synth", blank, *order[:4], "--out", out)
+    assert nobody.code == 4
+    assert "nothing to animate" in nobody.err
+    assert not (out / "blank.animated.mp4").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -107,6 +150,7 @@ def test_a_photograph_and_a_donor(cli: Run, face_video: Path, tmp_path: Path) ->
         (["--maker", "self_blend", "--maker", "resynthesis", "--option", "colour=0.1"], "one at a time"),
         (["--maker", "self_blend", "--tracks", "first"], "all, longest, or track ids"),
         (["--maker", "self_blend", "--crf", "99"], "from 0"),
+        (["--maker", "self_blend", "--animate", "1000"], "0.2 to 60 s"),
     ],
 )
 def test_wrong_requests_are_refused_before_anything_is_read(

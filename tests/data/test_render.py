@@ -16,12 +16,12 @@ from vidfake.data import render_faces
 from vidfake.data.decoding import Decoding
 from vidfake.data.render import Donor, render_copy, render_fake
 from vidfake.data.render_faces import MAX_SIDE, crop_side, paste
-from vidfake.demo.animate import animate
 from vidfake.demo.media import portrait
 from vidfake.errors import MakerError, MediaError, StorageError, UnknownNameError, UsageError
 from vidfake.faces.align import crop_transform, warp
 from vidfake.faces.detect import build_detector
 from vidfake.settings import ExtractSettings
+from vidfake.synth.animate import animate
 from vidfake.types import ByteArray, Face
 from vidfake.video.reader import open_video
 from vidfake.video.source import FrameSource, Picture

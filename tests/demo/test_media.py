@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from vidfake.demo import media
+from vidfake.errors import UsageError
+from vidfake.video.writer import write_video
 
 
 def test_other_recordings_in_the_same_folder_make_other_videos(
@@ -31,3 +34,9 @@ def test_other_recordings_in_the_same_folder_make_other_videos(
         assert len(found.records) == 10
         assert {r.split for r in found.records} == {"train", "validation", "test"}
         assert all(Path(r.path).read_bytes().startswith(batch.encode()) for r in found.records)
+
+
+def test_too_few_videos_of_the_user_are_refused(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", (np.full((64, 64, 3), 90, np.uint8) for _ in range(3)), frame_rate=25)
+    with pytest.raises(UsageError, match="at least 5"):
+        media.own_videos(tmp_path, most=10)

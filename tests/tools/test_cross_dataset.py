@@ -14,12 +14,12 @@ from commands import write_checkpoint
 from toy_runs import toy_config
 
 from vidfake.config import to_toml
-from vidfake.demo.animate import animate
 from vidfake.demo.media import portrait
 from vidfake.faces.detect import build_detector
 from vidfake.metrics.levels import video_auc
 from vidfake.scores import ScoreTable
 from vidfake.settings import ExtractSettings
+from vidfake.synth.animate import animate
 from vidfake.video.writer import write_video
 
 PROTOCOL = """

@@ -14,10 +14,10 @@ def make_video(path: Path, *, seconds: float, width: int = 1920, height: int = 1
     import cv2
     import numpy as np
 
-    from vidfake.demo.animate import animate
     from vidfake.demo.media import portrait
     from vidfake.faces.detect import build_detector
     from vidfake.settings import ExtractSettings
+    from vidfake.synth.animate import animate
     from vidfake.video.writer import write_video
 
     photo = portrait()

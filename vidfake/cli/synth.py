@@ -55,13 +55,21 @@ def register(app: typer.Typer) -> None:
         crf: Annotated[
             float, typer.Option("--crf", help="Quality of the H.264 video: 0 lossless, 51 worst.")
         ] = 18.0,
+        animate: Annotated[
+            float,
+            typer.Option(
+                "--animate",
+                metavar="SECONDS",
+                help="Photographs become videos of that length first, in which the face moves.",
+            ),
+        ] = 0.0,
         no_sandbox: NoSandboxOption = False,
         as_json: JsonOption = False,
     ) -> None:
         """Make fakes of real videos: the faces are manipulated, everything else stays; the sound is left out.
 
-        A photograph is a clip of one frame: makers that work over time refuse it. Exit codes: 0 a fake of every
-        file by every maker, 3 some could not be made, 4 none could.
+        A photograph is a clip of one frame: makers that work over time refuse it, unless it is animated.
+        Exit codes: 0 a fake of every file by every maker, 3 some could not be made, 4 none could.
         """
         from vidfake.data.synthesize import MANIFEST, Order, synthesize
         from vidfake.errors import UsageError
@@ -79,6 +87,7 @@ def register(app: typer.Typer) -> None:
                 mask=mask,
                 real=real,
                 crf=crf,
+                animate_seconds=animate,
             )
             for name in names
         ]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vidfake import __version__
+from vidfake.data.animate_photo import animate_photo
 from vidfake.data.decoding import Decoding
 from vidfake.data.locking import writer_lock
 from vidfake.data.manifest import read_manifest, write_manifest
@@ -25,12 +26,16 @@ from vidfake.synth.version import synth_version
 from vidfake.types import FAKE, NO_MANIPULATION, REAL, VideoRecord
 
 MANIFEST = "synth.csv"
+LEAST_SECONDS, MOST_SECONDS = 0.2, 60.0  # of an animated photograph
 _ODD = re.compile(r"[^\w.+-]+")
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be made of every file: arguments as of `render.render_fake`; `seed` is that of the whole batch."""
+    """What is to be made of every file: arguments as of `render.render_fake`; `seed` is that of the whole batch.
+
+    `animate_seconds`: photographs become videos of that length first (`animate_photo`); 0 leaves them as they are.
+    """
 
     maker: str
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -39,6 +44,7 @@ class Order:
     mask: bool = False
     real: bool = False
     crf: float = 18
+    animate_seconds: float = 0.0
 
     def check(self, *, has_donor: bool) -> None:
         """Raises UnknownNameError and ConfigError for maker and options, UsageError for a donor that is missing."""
@@ -49,11 +55,16 @@ class Order:
             )
         if not 0 <= self.crf <= 51:
             raise ConfigError(f"crf is {self.crf}; it must be from 0 (lossless) to 51.")
+        if self.animate_seconds and not LEAST_SECONDS <= self.animate_seconds <= MOST_SECONDS:
+            raise ConfigError(
+                f"a photograph cannot be animated for {self.animate_seconds} s; it takes {LEAST_SECONDS} to "
+                f"{MOST_SECONDS:.0f} s, or 0 to leave it as it is."
+            )
 
 
 @dataclass(frozen=True)
 class Synthesised:
-    """What became of one file by one maker: `files` by what they are (``fake``, ``mask``, ``real``,
+    """What became of one file by one maker: `files` by what they are (``fake``, ``mask``, ``real``, ``animated``,
     ``parameters``) and `rendered`, or the `error` for which nothing was written."""
 
     source: str
@@ -84,8 +95,9 @@ def synthesize(
     """Make a fake of each file, one after another; a file that cannot be used is told with its reason.
 
     Into the folder `out` go ``NAME.MAKER.SEED.mp4`` (.png for a photograph), where asked for ``….mask`` and
-    ``NAME.real``, ``….json`` with what was drawn for each track, and a row in ``synth.csv`` for each video, whose
-    other rows are kept. Every file appears whole; what an earlier run wrote under the same name is replaced.
+    ``NAME.real``, of an animated photograph ``NAME.animated.mp4``, ``….json`` with what was drawn for each track,
+    and a row in ``synth.csv`` for each fake and real, whose other rows are kept. Every file appears whole; what an
+    earlier run wrote under the same name is replaced.
 
     Raises as `Order.check`, before anything is read, UsageError for two files that would get one name, MediaError
     for the donor, ManifestError for a ``synth.csv`` that is none, StoreError where another process writes to `out`.
@@ -102,7 +114,7 @@ def synthesize(
             try:
                 _refuse_itself(path, donor)
                 rendered = render_fake(
-                    path,
+                    _moving(path, files, order, settings, decoding),
                     files["fake"],
                     order.maker,
                     seed=derived_seed(order.seed, "synth", Path(path).name),
@@ -131,14 +143,16 @@ def _names(paths: Sequence[str], out: Path, order: Order, donor: str | None) -> 
     """Where everything goes, for every file."""
     names, taken = [], {os.path.abspath(path): path for path in [*paths, *([donor] if donor else [])]}
     for path in paths:
-        suffix = PHOTO_SUFFIX if is_photo(path) else ".mp4"
-        name = _plain_name(path)
+        name, animated = _plain_name(path), is_photo(path) and order.animate_seconds > 0
+        suffix = PHOTO_SUFFIX if is_photo(path) and not animated else ".mp4"
         stem = f"{name}.{order.maker}.{order.seed}"
         files = {"fake": out / f"{stem}{suffix}", "parameters": out / f"{stem}.json"}
         if order.mask:
             files["mask"] = out / f"{stem}.mask{suffix}"
         if order.real:
             files["real"] = out / f"{name}.real{suffix}"
+        if animated:
+            files["animated"] = out / f"{name}.animated.mp4"
         for file in files.values():
             other = taken.setdefault(os.path.abspath(file), path)
             if other is not path:
@@ -148,6 +162,19 @@ def _names(paths: Sequence[str], out: Path, order: Order, donor: str | None) -> 
                 )
         names.append(files)
     return names
+
+
+def _moving(
+    path: str, files: Mapping[str, Path], order: Order, settings: ExtractSettings, decoding: Decoding
+) -> Path | str:
+    """The file to make a fake of: a photograph that is to be animated as a video, anything else itself."""
+    if "animated" not in files:
+        return path
+    seed = derived_seed(order.seed, "animate", Path(path).name)
+    animate_photo(
+        path, files["animated"], seconds=order.animate_seconds, seed=seed, settings=settings, decoding=decoding
+    )
+    return files["animated"]
 
 
 def _plain_name(path: str) -> str:
@@ -195,6 +222,7 @@ def _parameters(
         "seed": order.seed,
         "donor": donor,
         "crf": order.crf,
+        "animate_seconds": order.animate_seconds if "animated" in files else None,
         "files": {name: file.name for name, file in files.items() if name != "parameters"},
         "made_by": {"vidfake": __version__, "makers_sha256": synth_version()},
         **_plain(rendered),

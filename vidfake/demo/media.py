@@ -11,11 +11,11 @@ import numpy as np
 
 from vidfake.data.manifest import records_from_paths, write_manifest
 from vidfake.data.render import render_copy, render_fake
-from vidfake.demo.animate import animate
 from vidfake.errors import MakerError, MediaError, MissingPackageError, UsageError
 from vidfake.faces.detect import build_detector
 from vidfake.files import sha256_file
 from vidfake.settings import ExtractSettings
+from vidfake.synth.animate import animate
 from vidfake.types import FAKE, REAL, ByteArray, VideoRecord
 from vidfake.video.writer import write_video
 

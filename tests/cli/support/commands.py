@@ -66,9 +66,9 @@ def write_checkpoint(folder: Path) -> Path:
 
 def face_video(path: Path, *, frames: int = 20, seed: int = 0) -> Path:
     """The public-domain portrait that ships with scikit-image, animated."""
-    from vidfake.demo.animate import animate
     from vidfake.demo.media import portrait
     from vidfake.faces.detect import build_detector as build_face_detector
+    from vidfake.synth.animate import animate
 
     photo = portrait()
     face = build_face_detector(ExtractSettings()).detect(photo)[0]

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vidfake.demo.animate import animate
-from vidfake.demo.media import own_videos, portrait
-from vidfake.errors import UsageError
+from vidfake.demo.media import portrait
 from vidfake.faces.detect import build_detector
 from vidfake.settings import ExtractSettings
+from vidfake.synth.animate import animate
 from vidfake.types import ByteArray, Face
-from vidfake.video.writer import write_video
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +32,3 @@ def test_scenes_repeat_differ_and_move(face: Face) -> None:
     found = build_detector(ExtractSettings()).detect(first[10])
     assert len(found) == 1
     assert found[0].confidence > 0.8
-
-
-def test_too_few_videos_of_the_user_are_refused(tmp_path: Path) -> None:
-    write_video(tmp_path / "a.mp4", (np.full((64, 64, 3), 90, np.uint8) for _ in range(3)), frame_rate=25)
-    with pytest.raises(UsageError, match="at least 5"):
-        own_videos(tmp_path, most=10)
