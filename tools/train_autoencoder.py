@@ -13,7 +13,7 @@ import cv2
 from vidfake.cli import display
 from vidfake.data.store import ClipStore
 from vidfake.errors import VidfakeError
-from vidfake.synth.autoencoder_net import AutoencoderSettings
+from vidfake.synth.autoencoder_net import MIDDLES, UPSAMPLINGS, AutoencoderSettings
 from vidfake.train.autoencoder import AutoencoderTraining, train_autoencoder
 
 
@@ -27,11 +27,21 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("out", type=Path, metavar="OUT.safetensors")
     parser.add_argument("--steps", type=int, required=True, help="steps in all, those done before included")
     parser.add_argument("--resume", action="store_true", help="go on from the state beside OUT")
-    parser.add_argument("--pixels", type=int, default=network.pixels, help="side of the pictures, 32 to 128")
+    parser.add_argument("--pixels", type=int, default=network.pixels, help="side of the pictures, 32 to 256")
     parser.add_argument("--width", type=int, default=network.width, help="channels after the first convolution")
-    parser.add_argument("--bottleneck", type=int, default=network.bottleneck, help="numbers a face is reduced to")
+    parser.add_argument(
+        "--bottleneck", type=int, default=network.bottleneck, help="numbers a face, or a place, is reduced to"
+    )
+    parser.add_argument("--stages", type=int, default=network.stages, help="times the picture is halved")
+    parser.add_argument(
+        "--middle", choices=MIDDLES, default=network.middle, help="vector: of the face; map: at every place"
+    )
+    parser.add_argument("--upsampling", choices=UPSAMPLINGS, default=network.upsampling)
     parser.add_argument("--batch-size", type=int, default=training.batch_size)
     parser.add_argument("--lr", type=float, default=training.lr)
+    parser.add_argument(
+        "--perceptual", type=float, default=training.perceptual, help="weight of how it looks to a picture network"
+    )
     parser.add_argument("--seed", type=int, default=training.seed)
     parser.add_argument("--split", default=training.split, help="of the store's manifest; '' for all")
     parser.add_argument("--save-every", type=int, default=500, metavar="STEPS")
@@ -42,8 +52,11 @@ def main(arguments: Sequence[str]) -> int:
     start = time.monotonic()
     try:
         settings = AutoencoderTraining(
-            AutoencoderSettings(given.pixels, given.width, given.bottleneck),
+            AutoencoderSettings(
+                given.pixels, given.width, given.bottleneck, given.stages, given.middle, given.upsampling
+            ),
             batch_size=given.batch_size, lr=given.lr, seed=given.seed, split=given.split,
+            perceptual=given.perceptual,
         )  # fmt: skip
         with display.progress() as report:
             told = train_autoencoder(

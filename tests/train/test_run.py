@@ -199,7 +199,11 @@ def test_a_student_learns_from_a_teacher(finished: tuple[RunConfig, Path], toy_s
             ConfigError,
             "self_blend: drift",
         ),
-        ({"data": {"makers": ("autoencoder",)}}, ConfigError, "needs trained weights"),
+        (
+            {"data": {"makers": ("autoencoder",), "maker_options": {"autoencoder": {"weights": "no.file"}}}},
+            ConfigError,
+            "'no.file': no such file",
+        ),
         (
             {
                 "data": {"validation_augment": ("jpeg",), "cache_features": True},

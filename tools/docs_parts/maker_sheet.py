@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--columns", type=int, default=8, help="frames shown, spread over the clip")
     parser.add_argument("--tile", type=int, default=128, help="side of each picture, in pixels")
     parser.add_argument("--repeats", type=int, default=1, help="draws of each maker")
-    parser.add_argument("--weights", metavar="FILE", help="of the makers that draw with a trained network")
+    parser.add_argument("--weights", metavar="FILE", help="of a maker that draws with a network; default: its own")
     arguments = parser.parse_args()
     try:
         clips = [drawn_clip(person) for person in PEOPLE]
@@ -42,8 +42,8 @@ def main() -> int:
         print(
             f"clips of {len(clips[0].faces)} frames of {clips[0].faces.shape[1]} pixels a second of processor time"
         )
-        for name in arguments.maker or drawable(arguments.weights):
-            options = {"weights": arguments.weights} if needs_weights(name) and arguments.weights else {}
+        for name in arguments.maker or MAKERS.names():
+            options = {"weights": arguments.weights} if has_weights(name) and arguments.weights else {}
             donor, maker = clips[1] if maker_facts(name).needs_donor else None, build_maker(name, **options)
             draws = [generator(arguments.seed, name, repeat) for repeat in range(arguments.repeats)]
             start = time.process_time()
@@ -60,17 +60,9 @@ def main() -> int:
     return 0
 
 
-def needs_weights(name: str) -> bool:
+def has_weights(name: str) -> bool:
     """Whether the maker of that name draws with a trained network; no composition can."""
-    return name in MAKERS and bool(MAKERS.row(name).details.get("needs_weights"))
-
-
-def drawable(weights: str | None) -> list[str]:
-    """All makers; without `weights`, all but those that need them, which are told."""
-    left = [name for name in MAKERS.names() if needs_weights(name) and not weights]
-    for name in left:
-        print(f"{name} is left out: name its weights with --weights", file=sys.stderr)
-    return [name for name in MAKERS.names() if name not in left]
+    return name in MAKERS and bool(MAKERS.row(name).details.get("has_weights"))
 
 
 def encoded(sheet: ByteArray, suffix: str) -> bytes:

@@ -24,7 +24,7 @@ from vidfake.files import dump_json, sha256_json, write_bytes
 from vidfake.synth.autoencoder_net import Autoencoder, AutoencoderSettings, tensor_shapes
 
 FORMAT = "vidfake-autoencoder"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 knew one middle and one way of up-sampling, now the defaults
 STATE = "vidfake-autoencoder-training"
 ENTRY = "vidfake"
 MAX_BYTES = 640 * 2**20  # the largest network's training state has 550 MB

@@ -17,6 +17,7 @@ from vidfake.files import sha256_json
 from vidfake.synth.autoencoder_file import STATE, read_tensors, source_hash, write_tensors
 from vidfake.synth.autoencoder_net import Autoencoder, AutoencoderSettings
 from vidfake.train.autoencoder_faces import TrainingFaces, batch, face_weights, held_out_batch, training_faces
+from vidfake.train.perceptual import PerceptualDistance
 
 Report = Callable[[str, int, int | None], None]
 MODEL, FIRST, SECOND = "model.", "first_moment.", "second_moment."  # parts of the training state's tensors
@@ -27,19 +28,24 @@ FACES_MEASURED = 64
 
 @dataclass(frozen=True)
 class AutoencoderTraining:
-    """How to train: `batch_size` faces a step, Adam's `lr`, `seed` of network and faces, real clips of `split`."""
+    """How to train: `batch_size` faces a step, Adam's `lr`, `seed` of network and faces, real clips of `split`.
+
+    `perceptual`: weight of `PerceptualDistance` beside the mean absolute error; it takes ImageNet weights."""
 
     network: AutoencoderSettings = field(default_factory=AutoencoderSettings)
     batch_size: int = 16
     lr: float = 1e-3
     seed: int = 0
     split: str = "train"
+    perceptual: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch_size <= 1024:
             raise ConfigError(f"autoencoder: batch_size is {self.batch_size}; it must be from 1 to 1024.")
         if not 0 < self.lr <= 0.1:
             raise ConfigError(f"autoencoder: lr is {self.lr}; it must be above 0 and at most 0.1.")
+        if not 0 <= self.perceptual <= 100:
+            raise ConfigError(f"autoencoder: perceptual is {self.perceptual}; it must be from 0 to 100.")
 
 
 @dataclass
@@ -109,6 +115,7 @@ class _Trainer:
             self.network = Autoencoder(settings.network)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=settings.lr, betas=BETAS)
         self.weights = face_weights(settings.network.pixels)
+        self.perceptual = PerceptualDistance() if settings.perceptual > 0 else None
         self.progress = AutoencoderProgress()
 
     def advance(self) -> None:
@@ -117,7 +124,12 @@ class _Trainer:
         warped, plain = batch(
             self.faces, step, seed=self.settings.seed, size=self.settings.batch_size, pixels=pixels
         )
-        loss = ((self.network(warped) - plain).abs() * self.weights).mean()
+        # a map keeps where things are, so there is no bending to be undone
+        seen = plain if self.settings.network.middle == "map" else warped
+        drawn = self.network(seen)
+        loss = ((drawn - plain).abs() * self.weights).mean()
+        if self.perceptual is not None:
+            loss = loss + self.settings.perceptual * self.perceptual(drawn, plain)
         value = float(loss.detach())
         if not value < float("inf"):
             raise ConfigError(f"autoencoder: the loss is {value} at step {step}. Train again with a smaller lr.")
