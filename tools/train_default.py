@@ -19,6 +19,8 @@ from vidfake.default.recipe import (
     Report,
     data_used,
     fewest,
+    going_on,
+    read_changes,
     recipe,
     trained,
     training_records,
@@ -30,6 +32,7 @@ from vidfake.models.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / "configs" / "default_detector.toml"
+SECOND = ROOT / "tools" / "default_second_pass.toml"
 CARD = ROOT / "tools" / "default_card.toml"
 
 
@@ -39,6 +42,7 @@ def train(
     out: Path,
     *,
     config: Path = CONFIG,
+    second: Path | None = SECOND,
     settings: Sequence[str] = (),
     card: Path = CARD,
     target: Path | None = None,
@@ -47,14 +51,21 @@ def train(
     command: str = "",
     report: Report | None = None,
 ) -> Path:
-    """Every stage that is not done yet; returns the folder of the shippable detector (default OUT/shipped)."""
+    """Every stage that is not done yet; returns the folder of the shippable detector (default OUT/shipped).
+
+    With `second`, a second pass with these changes starts from the encoder of the first, whose run is in OUT/first.
+    """
     target = target or out / "shipped"
     fields = read_fields(card)
     records = training_records(videos, images)
     records = written(fewest(records) if smoke else records, out / "training.csv")
-    run = recipe(config, [*(SMOKE if smoke else ()), *settings], out=out, store=out / "store")
+    asked, changes = [*(SMOKE if smoke else ()), *settings], read_changes(second) if second is not None else []
+    run = recipe(config, [*changes, *asked], out=out, store=out / "store")
     made = prepare(records, out / "store", run.extract, workers=workers, progress=report)
     display.say(f"Clip store: {made.num_videos} videos and photographs, {made.num_clips} clips.")
+    if second is not None:
+        first = recipe(config, asked, out=out / "first", store=out / "store")
+        run = going_on(run, trained(first, records, report=report))
     folder = trained(run, records, report=report)
     best = load_checkpoint(folder / "best.vidfake")
     done = read_card(target)
@@ -74,6 +85,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("images", type=Path, help="manifest of photographs")
     parser.add_argument("out", type=Path)
     parser.add_argument("--config", type=Path, default=CONFIG)
+    parser.add_argument(
+        "--second", type=Path, metavar="CHANGES.toml", help="of a second pass; default: of the recipe's own, if any"
+    )
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--card", type=Path, default=CARD, metavar="FIELDS.toml")
     parser.add_argument("--smoke", action="store_true", help="a few videos and steps, to try the machinery")
@@ -88,7 +102,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with display.progress() as report:
             target = train(
-                given.videos, given.images, given.out, config=given.config, settings=given.settings,
+                given.videos, given.images, given.out, config=given.config,
+                second=given.second or (SECOND if given.config == CONFIG else None), settings=given.settings,
                 card=given.card, target=shipped.FOLDER if given.into_package else None, smoke=given.smoke,
                 workers=worker_count(given.workers), command=shlex.join(shown), report=report,
             )  # fmt: skip

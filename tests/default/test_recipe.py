@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import ModuleType
 
 import cv2
 import pytest
+import torch
 from commands import face_video
 from toy_runs import TOY_ENCODER
 
+from vidfake.config import load
 from vidfake.data.manifest import read_manifest
 from vidfake.data.store import ClipStore
 from vidfake.default.card import read_card
-from vidfake.default.recipe import data_used, fewest, recipe, trained, training_records, written
+from vidfake.default.recipe import (
+    data_used,
+    fewest,
+    read_changes,
+    recipe,
+    trained,
+    training_records,
+    written,
+)
 from vidfake.demo.media import portrait
 from vidfake.errors import ConfigError, ManifestError, ProtocolError, UsageError
+from vidfake.models.checkpoint import load_checkpoint
 from vidfake.settings import RunConfig
+from vidfake.train.data import check_options
 
 HEADER = "video_id,path,label,source_id,identity,split,origin,license\n"
 CONFIG = f"""
@@ -78,6 +91,43 @@ def test_a_missing_training_file_is_an_error_that_names_it(media: Path, tmp_path
     records = training_records(tmp_path / "videos.csv")
     with pytest.raises(ManifestError, match=r"gone.mp4"):
         written(records, tmp_path / "out" / "training.csv")
+
+
+def test_a_second_pass_starts_where_the_first_stopped(
+    media: Path, tmp_path: Path, train_tool: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, second = tmp_path / "out", tmp_path / "second.toml"
+    second.write_text(
+        'set = ["data.makers=[\'mouth_replace\']", "model.embedding_dim=4", "optim.encoder_learning_rate=1e-12"]\n'
+    )
+    arguments = [
+        str(media / "videos.csv"), str(media / "images.csv"), str(out), "--config", str(media / "toy.toml"),
+        "--workers", "1", "--smoke", "--set", "model.encoder.input_size=32", "--second", str(second),
+    ]  # fmt: skip
+    assert train_tool.main(arguments) == 0
+    first, last = (load_checkpoint(out / part / "runs" / "toy_default" / "best.vidfake") for part in ("first", "."))
+    assert (first.config.data.makers, last.config.data.makers) == (("self_blend",), ("mouth_replace",))
+    assert (first.config.model.embedding_dim, last.config.model.embedding_dim) == (8, 4)
+    pairs = zip(first.detector.encoder.parameters(), last.detector.encoder.parameters(), strict=True)
+    assert all(torch.allclose(one, other, atol=1e-6) for one, other in pairs)
+    card = read_card(out / "shipped")
+    assert card is not None
+    assert card.weights.source_sha256 == last.sha256
+
+    moved = out.rename(tmp_path / "moved")
+    monkeypatch.setattr("vidfake.default.recipe.train_run", lambda *_, **__: pytest.fail("trained again"))
+    assert train_tool.main([argument.replace(str(out), str(moved)) for argument in arguments]) == 0
+    second.write_text("steps = 3\n")
+    assert train_tool.main([argument.replace(str(out), str(moved)) for argument in arguments]) == 2
+
+
+def test_the_second_pass_of_the_recipe_is_one_that_can_be(train_tool: ModuleType) -> None:
+    """Its changes are settings of the config they are made to, and each of them changes something."""
+    before = load(RunConfig, train_tool.CONFIG)
+    changes = read_changes(train_tool.SECOND)
+    for change in changes:
+        assert load(RunConfig, train_tool.CONFIG, [change]) != before, change
+    check_options(load(RunConfig, train_tool.CONFIG, changes))
 
 
 @pytest.mark.parametrize(

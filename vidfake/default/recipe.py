@@ -12,14 +12,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vidfake.config import load, to_dict
+from vidfake.config import load, read_toml, to_dict
 from vidfake.data.manifest import read_manifest, write_manifest
 from vidfake.data.manifest_rows import identities_of
 from vidfake.default.card import DataUsed
-from vidfake.errors import ManifestError, ProtocolError, UsageError
+from vidfake.errors import ConfigError, ManifestError, ProtocolError, UsageError
 from vidfake.faces.photo import is_photo
 from vidfake.files import sha256_json, write_json
 from vidfake.metrics.groups import origin_group
+from vidfake.models.checkpoint import load_checkpoint
 from vidfake.settings import ExtractSettings, RunConfig
 from vidfake.train.run import run_folder, train_run
 from vidfake.types import NO_MANIPULATION, REAL, VideoRecord
@@ -96,6 +97,24 @@ def recipe(config: Path, settings: Sequence[str], *, out: Path, store: Path) -> 
     return replace(run, out=str(out / "runs"), data=replace(run.data, store=str(store)))
 
 
+def read_changes(path: Path) -> list[str]:
+    """The KEY=VALUE texts of a .toml file with one list, `set`: what a second pass does otherwise.
+
+    Raises ConfigError for any other content.
+    """
+    values = read_toml(path)
+    changes = values.get("set")
+    if set(values) != {"set"} or not isinstance(changes, list) or not all(isinstance(c, str) for c in changes):
+        raise ConfigError(f'{path}: takes set = ["KEY=VALUE", …], a list of texts, and nothing else.')
+    return changes
+
+
+def going_on(config: RunConfig, earlier: Path) -> RunConfig:
+    """`config` starting from the encoder of the run in the folder `earlier`."""
+    encoder = replace(config.model.encoder, weights=str(earlier / "best.vidfake"))
+    return replace(config, model=replace(config.model, encoder=encoder))
+
+
 def on_store(config: RunConfig, extract: ExtractSettings, out: Path) -> RunConfig:
     """`config` with the clip store that `extract` has in the folder `out`, one for all that extract alike."""
     store = out / "stores" / sha256_json(to_dict(extract))[:16]
@@ -124,6 +143,10 @@ def trained(config: RunConfig, records: Sequence[VideoRecord], *, report: Report
 def refuse_another(path: Path, folder: Path, config: RunConfig, records: Sequence[VideoRecord]) -> None:
     """Remember at `path` what the run in `folder` is made from; UsageError where that is not what it was before."""
     nowhere = replace(config, out="", data=replace(config.data, store="", workers=0))  # a folder may be moved
+    start = Path(config.model.encoder.weights)
+    if start.is_dir():
+        encoder = replace(config.model.encoder, weights=load_checkpoint(start).sha256)
+        nowhere = replace(nowhere, model=replace(config.model, encoder=encoder))
     rows = sorted([r.video_id, r.label, r.manipulation, r.source_id, r.split] for r in records)
     wanted = {"settings": sha256_json(to_dict(nowhere)), "rows": sha256_json(rows)}
     known = json.loads(path.read_text("utf-8")) if path.exists() else wanted
