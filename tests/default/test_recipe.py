@@ -97,9 +97,8 @@ def test_a_second_pass_starts_where_the_first_stopped(
     media: Path, tmp_path: Path, train_tool: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, second = tmp_path / "out", tmp_path / "second.toml"
-    second.write_text(
-        'set = ["data.makers=[\'mouth_replace\']", "model.embedding_dim=4", "optim.encoder_learning_rate=1e-12"]\n'
-    )
+    changes = ["data.makers=['mouth_replace']", "model.embedding_dim=4", "optim.encoder_learning_rate=1e-12"]
+    second.write_text(f"set = {json.dumps(changes)}\n")
     arguments = [
         str(media / "videos.csv"), str(media / "images.csv"), str(out), "--config", str(media / "toy.toml"),
         "--workers", "1", "--smoke", "--set", "model.encoder.input_size=32", "--second", str(second),
