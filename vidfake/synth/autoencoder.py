@@ -88,15 +88,16 @@ def autoencoder(
         sharpened = float(rng.uniform(0, sharpening)) if rng.random() < 0.5 else 0.0
         record: dict[str, Any] = {
             "maker": "autoencoder",
-            "weights_sha256": weights_sha256[chosen],
             "pixels": side,
             "enlarging": enlarging,
             "sharpened": sharpened,
+            "matching": matching,
+            "weights_sha256": weights_sha256[chosen],
         }
         if rng.random() < whole_share:
             faces = _redrawn_crops(network, clip.faces, side, sharpened, ENLARGINGS[enlarging], matching)
             whole = np.ones(faces.shape[:3], np.float32)
-            return MadeClip(faces, whole, record | {"outline": None, "matching": matching})
+            return MadeClip(faces, whole, record | {"outline": None})
         places = [
             into_view(points + jitter_share * size * offset, side, size)
             for points, offset in zip(clip.landmarks, offsets, strict=True)
@@ -113,7 +114,7 @@ def autoencoder(
             back = back_into_crop(drawn[t], place, size, enlarging=ENLARGINGS[enlarging])
             coloured = match_colour(toned(back, tint), face, applied[t], share=matching)
             faces[t] = blend(face, coloured, applied[t])
-        return MadeClip(faces, applied, record | {"outline": outline, "feather": feather, "matching": matching})
+        return MadeClip(faces, applied, record | {"outline": outline, "feather": feather})
 
     return make
 
