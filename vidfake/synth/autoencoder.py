@@ -48,8 +48,9 @@ def autoencoder(
         weights: a file of `tools/train_autoencoder`, or several: each clip is drawn by one of them. Without, those
             that come with the package.
         outlines: mask outlines to draw from (`vidfake.synth.masks.OUTLINES`).
-        whole_share: share of the clips in which the whole crop is drawn, as by generators of talking heads; there
-            is no seam then. Takes weights that draw pictures of any size (middle "map").
+        whole_share: share of the clips in which the whole crop is drawn, as by generators of talking heads: there
+            is no seam in it (in a rendered video the crop's border is one). Takes weights that draw pictures of any
+            size (middle "map").
         pixels: least and most side of the picture that is drawn; weights that draw one size only have their own.
         jitter_share: most by which each frame's face is cut out off its place, as a share of the crop.
         least_matching: least share of the way on which the drawn colours are brought to the frame's.
