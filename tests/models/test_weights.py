@@ -208,7 +208,7 @@ def test_the_encoder_of_a_checkpoint_is_taken(tmp_path: Path, half: bool) -> Non
     for name, tensor in detector.encoder.backbone.state_dict().items():
         assert taken[name].dtype == tensor.dtype
         torch.testing.assert_close(taken[name], tensor, rtol=1e-3 if half else 0, atol=1e-6 if half else 0)
-    assert trained_before(str(folder)) == {"training_sources": ["abc"]}
-    assert trained_before("imagenet") == {}
+    assert trained_before(str(folder)) == [{"training_sources": ["abc"]}]
+    assert trained_before("imagenet") == []
     with pytest.raises(CheckpointError, match="does not fit this encoder"):
         build("mobilenet_v3_large", str(folder))

@@ -10,14 +10,18 @@ from vidfake.data.manifest_rows import identities_of
 from vidfake.types import VideoRecord
 
 
-def training_facts(records: Iterable[VideoRecord], earlier: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def training_facts(records: Iterable[VideoRecord], earlier: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
     """For a checkpoint: names of the datasets, and hashes of their sources and people (never names).
 
-    `earlier` are the facts of the detector whose encoder training began with: what that has seen, this one has too.
+    `earlier` are the facts of the detectors whose encoders training began with: what these have seen, this one has
+    too.
     """
-    known, earlier = list(records), earlier or {}
-    datasets = {record.dataset for record in known}.union(earlier.get("training_datasets") or [])
-    sources = {key for record in known for key in _keys(record)}.union(earlier.get("training_sources") or [])
+    known = list(records)
+    datasets = {record.dataset for record in known}
+    sources = {key for record in known for key in _keys(record)}
+    for facts in earlier:
+        datasets.update(facts.get("training_datasets") or [])
+        sources.update(facts.get("training_sources") or [])
     return {"training_datasets": sorted(datasets), "training_sources": sorted(sources)}
 
 

@@ -65,7 +65,9 @@ NO_NETWORK_ADVICE = (
 
 def load_weights(backbone: nn.Module, weights: str, *, encoder: str, published: Published | None) -> None:
     """Fill `backbone` from `weights`: ``imagenet``, ``none``, a .pth or .safetensors file, or the folder of a
-    checkpoint, whose encoder is then taken.
+    checkpoint, whose encoder is then taken. Of several checkpoints with ``+`` between them it is the mean of their
+    encoders, which does well where one was trained on from another (Wortsman et al. 2022,
+    https://arxiv.org/abs/2109.01903).
 
     Raises:
         ConfigError: ``imagenet`` where none exist for this encoder, or a file that is not there.
@@ -81,8 +83,8 @@ def load_weights(backbone: nn.Module, weights: str, *, encoder: str, published: 
                 f"{published.elsewhere if published else ''}"
             )
         state, origin = _read_published(published, encoder=encoder)
-    elif is_checkpoint(weights):
-        fit(backbone, _encoder_of(Path(weights)), origin=weights)
+    elif folders := checkpoints_in(weights):
+        fit(backbone, _mean([_encoder_of(folder) for folder in folders], weights), origin=weights)
         return
     else:
         state, origin = read_state_dict(Path(weights)), weights
@@ -92,14 +94,18 @@ def load_weights(backbone: nn.Module, weights: str, *, encoder: str, published: 
     fit(backbone, kept, origin=origin)
 
 
-def is_checkpoint(weights: str) -> bool:
-    """Whether `encoder.weights` names a detector's checkpoint (``NAME.vidfake``)."""
-    return weights not in ("imagenet", "none") and Path(weights).is_dir()
+def checkpoints_in(weights: str) -> list[Path]:
+    """The detectors' checkpoints (``NAME.vidfake``) that `encoder.weights` names, with ``+`` between several."""
+    if weights in ("imagenet", "none"):
+        return []
+    whole = [Path(weights)]
+    parts = whole if whole[0].is_dir() else [Path(part) for part in weights.split("+")]
+    return parts if all(part.is_dir() for part in parts) else []
 
 
-def trained_before(weights: str) -> dict[str, Any]:
-    """What the checkpoint that `encoder.weights` names says of its own training (its `extra`); else nothing."""
-    return dict(read_description(Path(weights)).body["extra"]) if is_checkpoint(weights) else {}
+def trained_before(weights: str) -> list[dict[str, Any]]:
+    """What the checkpoints that `encoder.weights` names say of their own training (their `extra`)."""
+    return [dict(read_description(folder).body["extra"]) for folder in checkpoints_in(weights)]
 
 
 def _encoder_of(folder: Path) -> StateDict:
@@ -110,6 +116,18 @@ def _encoder_of(folder: Path) -> StateDict:
     return {
         name.removeprefix(begin): tensor.float() if tensor.dtype == torch.float16 else tensor
         for name, tensor in state.items()
+    }
+
+
+def _mean(states: list[StateDict], origin: str) -> StateDict:
+    """The mean of every tensor; what counts is taken from the first. CheckpointError for tensors of other shapes."""
+    first = states[0]
+    for other in states[1:]:
+        if {name: tensor.shape for name, tensor in other.items()} != {n: t.shape for n, t in first.items()}:
+            raise CheckpointError(f"{origin}: these checkpoints' encoders are not alike. Name alike ones.")
+    return {
+        name: torch.stack([state[name] for state in states]).mean(0) if tensor.is_floating_point() else tensor
+        for name, tensor in first.items()
     }
 
 
