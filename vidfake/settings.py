@@ -67,7 +67,7 @@ class EncoderSettings:
     """Frame encoder (B, T, 3, H, W) -> (B, T, D), or a whole-clip encoder."""
 
     name: str = "mobilenet_v2"
-    weights: str = "imagenet"  # "imagenet", "none", a file, or a checkpoint whose encoder is taken
+    weights: str = "imagenet"  # "imagenet", "none", a file, a checkpoint whose encoder is taken, or A+B: their mean
     frozen: bool = False
     input_size: int = 224
     options: dict[str, Any] = field(default_factory=dict)

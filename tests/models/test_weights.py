@@ -20,7 +20,14 @@ from vidfake.errors import CheckpointError, ConfigError, MissingPackageError
 from vidfake.models.checkpoint import save_checkpoint
 from vidfake.models.detector import build_detector
 from vidfake.models.encoders import EFFICIENTNET_LITE0_PACKAGE, MOBILENET_V2_PACKAGE, build_encoder
-from vidfake.models.weights import PackagedWeights, Published, load_weights, read_state_dict, trained_before
+from vidfake.models.weights import (
+    PackagedWeights,
+    Published,
+    checkpoints_in,
+    load_weights,
+    read_state_dict,
+    trained_before,
+)
 from vidfake.settings import EncoderSettings, ModelSettings, RunConfig
 
 CATEGORIES: list[str] = torchvision.models.MobileNet_V2_Weights.IMAGENET1K_V1.meta["categories"]
@@ -212,3 +219,34 @@ def test_the_encoder_of_a_checkpoint_is_taken(tmp_path: Path, half: bool) -> Non
     assert trained_before("imagenet") == []
     with pytest.raises(CheckpointError, match="does not fit this encoder"):
         build("mobilenet_v3_large", str(folder))
+
+
+def test_the_encoders_of_several_checkpoints_are_averaged(tmp_path: Path) -> None:
+    states, folders = [], []
+    for number in range(3):
+        name = "mobilenet_v3_small" if number < 2 else "mobilenet_v3_large"
+        model = ModelSettings(encoder=EncoderSettings(name=name, weights="none", input_size=64))
+        torch.manual_seed(number)
+        detector = build_detector(model, num_frames=4)
+        folders.append(tmp_path / f"{number}+x.vidfake")
+        states.append(detector.encoder.backbone.state_dict())
+        save_checkpoint(
+            folders[-1],
+            detector_state=detector.state_dict(),
+            config=RunConfig(model=model),
+            class_names=("real", "fake"),
+            extra={"training_sources": [str(number)]},
+        )
+    assert checkpoints_in(str(folders[0])) == folders[:1], "a + in a folder's own name is no list"
+    plain = [folder.rename(tmp_path / f"{number}.vidfake") for number, folder in enumerate(folders)]
+    both = f"{plain[0]}+{plain[1]}"
+    assert checkpoints_in(both) == plain[:2]
+    taken = build("mobilenet_v3_small", both).backbone.state_dict()
+    for name, tensor in taken.items():
+        if tensor.is_floating_point():
+            torch.testing.assert_close(tensor, (states[0][name] + states[1][name]) / 2)
+    assert trained_before(both) == [{"training_sources": ["0"]}, {"training_sources": ["1"]}]
+    with pytest.raises(CheckpointError, match="not alike"):
+        build("mobilenet_v3_small", f"{plain[0]}+{plain[2]}")
+    with pytest.raises(ConfigError, match=r"gone\.vidfake"):
+        build("mobilenet_v3_small", f"{plain[0]}+{tmp_path / 'gone.vidfake'}")
