@@ -32,7 +32,7 @@ from vidfake.models.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / "configs" / "default_detector.toml"
-SECOND = ROOT / "tools" / "default_second_pass.toml"
+PASSES = tuple(ROOT / "tools" / f"default_{number}_pass.toml" for number in ("second", "third"))
 CARD = ROOT / "tools" / "default_card.toml"
 
 
@@ -42,7 +42,7 @@ def train(
     out: Path,
     *,
     config: Path = CONFIG,
-    second: Path | None = SECOND,
+    passes: Sequence[Path] = PASSES,
     settings: Sequence[str] = (),
     card: Path = CARD,
     target: Path | None = None,
@@ -53,20 +53,26 @@ def train(
 ) -> Path:
     """Every stage that is not done yet; returns the folder of the shippable detector (default OUT/shipped).
 
-    With `second`, a second pass with these changes starts from the encoder of the first, whose run is in OUT/first.
+    Each of the further `passes`, files of changes to `config`, starts from the encoders of all passes before it:
+    their mean. The last one's run is in OUT/runs, those before in OUT/pass1/runs, OUT/pass2/runs, …
     """
     target = target or out / "shipped"
     fields = read_fields(card)
     records = training_records(videos, images)
     records = written(fewest(records) if smoke else records, out / "training.csv")
-    asked, changes = [*(SMOKE if smoke else ()), *settings], read_changes(second) if second is not None else []
-    run = recipe(config, [*changes, *asked], out=out, store=out / "store")
-    made = prepare(records, out / "store", run.extract, workers=workers, progress=report)
+    asked = [*(SMOKE if smoke else ()), *settings]
+    changes = [[], *(read_changes(path) for path in passes)]
+    where = [*(out / f"pass{number}" for number in range(1, len(changes))), out]
+    runs = [
+        recipe(config, [*own, *asked], out=folder, store=out / "store")
+        for own, folder in zip(changes, where, strict=True)
+    ]
+    made = prepare(records, out / "store", runs[0].extract, workers=workers, progress=report)
     display.say(f"Clip store: {made.num_videos} videos and photographs, {made.num_clips} clips.")
-    if second is not None:
-        first = recipe(config, asked, out=out / "first", store=out / "store")
-        run = going_on(run, trained(first, records, report=report))
-    folder = trained(run, records, report=report)
+    folders: list[Path] = []
+    for run in runs:
+        folders.append(trained(going_on(run, folders), records, report=report))
+    folder = folders[-1]
     best = load_checkpoint(folder / "best.vidfake")
     done = read_card(target)
     if done is None or done.weights.source_sha256 != best.sha256:
@@ -86,7 +92,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--config", type=Path, default=CONFIG)
     parser.add_argument(
-        "--second", type=Path, metavar="CHANGES.toml", help="of a second pass; default: of the recipe's own, if any"
+        "--then",
+        dest="passes",
+        type=Path,
+        action="append",
+        metavar="CHANGES.toml",
+        help="of a further pass; repeatable; default: those of the recipe's own config",
     )
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--card", type=Path, default=CARD, metavar="FIELDS.toml")
@@ -103,7 +114,7 @@ def main(arguments: Sequence[str]) -> int:
         with display.progress() as report:
             target = train(
                 given.videos, given.images, given.out, config=given.config,
-                second=given.second or (SECOND if given.config == CONFIG else None), settings=given.settings,
+                passes=given.passes or (PASSES if given.config == CONFIG else ()), settings=given.settings,
                 card=given.card, target=shipped.FOLDER if given.into_package else None, smoke=given.smoke,
                 workers=worker_count(given.workers), command=shlex.join(shown), report=report,
             )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import ModuleType
 
@@ -93,40 +92,46 @@ def test_a_missing_training_file_is_an_error_that_names_it(media: Path, tmp_path
         written(records, tmp_path / "out" / "training.csv")
 
 
-def test_a_second_pass_starts_where_the_first_stopped(
+def test_further_passes_start_from_the_encoders_before_them(
     media: Path, tmp_path: Path, train_tool: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, second = tmp_path / "out", tmp_path / "second.toml"
-    changes = ["data.makers=['mouth_replace']", "model.embedding_dim=4", "optim.encoder_learning_rate=1e-12"]
-    second.write_text(f"set = {json.dumps(changes)}\n")
+    out, files = tmp_path / "out", [tmp_path / "second.toml", tmp_path / "third.toml"]
+    files[0].write_text('set = ["data.makers=[\'mouth_replace\']", "model.embedding_dim=4"]\n')
+    files[1].write_text('set = ["model.encoder.frozen=true"]\n')
     arguments = [
         str(media / "videos.csv"), str(media / "images.csv"), str(out), "--config", str(media / "toy.toml"),
-        "--workers", "1", "--smoke", "--set", "model.encoder.input_size=32", "--second", str(second),
+        "--workers", "1", "--smoke", "--set", "model.encoder.input_size=32",
+        *(part for file in files for part in ("--then", str(file))),
     ]  # fmt: skip
     assert train_tool.main(arguments) == 0
-    first, last = (load_checkpoint(out / part / "runs" / "toy_default" / "best.vidfake") for part in ("first", "."))
-    assert (first.config.data.makers, last.config.data.makers) == (("self_blend",), ("mouth_replace",))
-    assert (first.config.model.embedding_dim, last.config.model.embedding_dim) == (8, 4)
-    pairs = zip(first.detector.encoder.parameters(), last.detector.encoder.parameters(), strict=True)
-    assert all(torch.allclose(one, other, atol=1e-6) for one, other in pairs)
+    parts = ("pass1", "pass2", ".")
+    runs = [load_checkpoint(out / part / "runs" / "toy_default" / "best.vidfake") for part in parts]
+    assert [run.config.data.makers[0] for run in runs] == ["self_blend", "mouth_replace", "self_blend"]
+    assert [run.config.model.embedding_dim for run in runs] == [8, 4, 8]
+    first, second, third = (dict(run.detector.encoder.named_parameters()) for run in runs)
+    assert any(not torch.allclose(first[name], second[name]) for name in first)
+    for name, tensor in third.items():
+        torch.testing.assert_close(tensor, (first[name] + second[name]) / 2)
     card = read_card(out / "shipped")
     assert card is not None
-    assert card.weights.source_sha256 == last.sha256
+    assert card.weights.source_sha256 == runs[2].sha256
 
     moved = out.rename(tmp_path / "moved")
+    again = [argument.replace(str(out), str(moved)) for argument in arguments]
     monkeypatch.setattr("vidfake.default.recipe.train_run", lambda *_, **__: pytest.fail("trained again"))
-    assert train_tool.main([argument.replace(str(out), str(moved)) for argument in arguments]) == 0
-    second.write_text("steps = 3\n")
-    assert train_tool.main([argument.replace(str(out), str(moved)) for argument in arguments]) == 2
+    assert train_tool.main(again) == 0
+    files[0].write_text("steps = 3\n")
+    assert train_tool.main(again) == 2
 
 
-def test_the_second_pass_of_the_recipe_is_one_that_can_be(train_tool: ModuleType) -> None:
-    """Its changes are settings of the config they are made to, and each of them changes something."""
+def test_the_further_passes_of_the_recipe_can_be(train_tool: ModuleType) -> None:
+    """Their changes are settings of the config they are made to, and each of them changes something."""
     before = load(RunConfig, train_tool.CONFIG)
-    changes = read_changes(train_tool.SECOND)
-    for change in changes:
-        assert load(RunConfig, train_tool.CONFIG, [change]) != before, change
-    check_options(load(RunConfig, train_tool.CONFIG, changes))
+    for path in train_tool.PASSES:
+        changes = read_changes(path)
+        for change in changes:
+            assert load(RunConfig, train_tool.CONFIG, [change]) != before, change
+        check_options(load(RunConfig, train_tool.CONFIG, changes))
 
 
 @pytest.mark.parametrize(

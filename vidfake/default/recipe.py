@@ -21,6 +21,7 @@ from vidfake.faces.photo import is_photo
 from vidfake.files import sha256_json, write_json
 from vidfake.metrics.groups import origin_group
 from vidfake.models.checkpoint import load_checkpoint
+from vidfake.models.weights import checkpoints_in
 from vidfake.settings import ExtractSettings, RunConfig
 from vidfake.train.run import run_folder, train_run
 from vidfake.types import NO_MANIPULATION, REAL, VideoRecord
@@ -98,7 +99,7 @@ def recipe(config: Path, settings: Sequence[str], *, out: Path, store: Path) -> 
 
 
 def read_changes(path: Path) -> list[str]:
-    """The KEY=VALUE texts of a .toml file with one list, `set`: what a second pass does otherwise.
+    """The KEY=VALUE texts of a .toml file with one list, `set`: what a further pass does otherwise.
 
     Raises ConfigError for any other content.
     """
@@ -109,10 +110,12 @@ def read_changes(path: Path) -> list[str]:
     return changes
 
 
-def going_on(config: RunConfig, earlier: Path) -> RunConfig:
-    """`config` starting from the encoder of the run in the folder `earlier`."""
-    encoder = replace(config.model.encoder, weights=str(earlier / "best.vidfake"))
-    return replace(config, model=replace(config.model, encoder=encoder))
+def going_on(config: RunConfig, earlier: Sequence[Path]) -> RunConfig:
+    """`config` starting from the encoders of the runs in the folders `earlier`: their mean. As it is without any."""
+    if not earlier:
+        return config
+    weights = "+".join(str(folder / "best.vidfake") for folder in earlier)
+    return replace(config, model=replace(config.model, encoder=replace(config.model.encoder, weights=weights)))
 
 
 def on_store(config: RunConfig, extract: ExtractSettings, out: Path) -> RunConfig:
@@ -143,10 +146,11 @@ def trained(config: RunConfig, records: Sequence[VideoRecord], *, report: Report
 def refuse_another(path: Path, folder: Path, config: RunConfig, records: Sequence[VideoRecord]) -> None:
     """Remember at `path` what the run in `folder` is made from; UsageError where that is not what it was before."""
     nowhere = replace(config, out="", data=replace(config.data, store="", workers=0))  # a folder may be moved
-    start = Path(config.model.encoder.weights)
-    if start.is_dir():
-        encoder = replace(config.model.encoder, weights=load_checkpoint(start).sha256)
-        nowhere = replace(nowhere, model=replace(config.model, encoder=encoder))
+    if starts := checkpoints_in(config.model.encoder.weights):
+        content = "+".join(load_checkpoint(start).sha256 for start in starts)
+        nowhere = replace(
+            nowhere, model=replace(config.model, encoder=replace(config.model.encoder, weights=content))
+        )
     rows = sorted([r.video_id, r.label, r.manipulation, r.source_id, r.split] for r in records)
     wanted = {"settings": sha256_json(to_dict(nowhere)), "rows": sha256_json(rows)}
     known = json.loads(path.read_text("utf-8")) if path.exists() else wanted
