@@ -111,7 +111,7 @@ def read_changes(path: Path) -> list[str]:
 
 
 def going_on(config: RunConfig, earlier: Sequence[Path]) -> RunConfig:
-    """`config` starting from the encoders of the runs in the folders `earlier`: their mean. As it is without any."""
+    """`config` starting from the mean of the encoders of the runs in the folders `earlier`; without any as it is."""
     if not earlier:
         return config
     weights = "+".join(str(folder / "best.vidfake") for folder in earlier)
@@ -148,9 +148,8 @@ def refuse_another(path: Path, folder: Path, config: RunConfig, records: Sequenc
     nowhere = replace(config, out="", data=replace(config.data, store="", workers=0))  # a folder may be moved
     if starts := checkpoints_in(config.model.encoder.weights):
         content = "+".join(load_checkpoint(start).sha256 for start in starts)
-        nowhere = replace(
-            nowhere, model=replace(config.model, encoder=replace(config.model.encoder, weights=content))
-        )
+        encoder = replace(config.model.encoder, weights=content)
+        nowhere = replace(nowhere, model=replace(config.model, encoder=encoder))
     rows = sorted([r.video_id, r.label, r.manipulation, r.source_id, r.split] for r in records)
     wanted = {"settings": sha256_json(to_dict(nowhere)), "rows": sha256_json(rows)}
     known = json.loads(path.read_text("utf-8")) if path.exists() else wanted

@@ -120,7 +120,10 @@ def _encoder_of(folder: Path) -> StateDict:
 
 
 def _mean(states: list[StateDict], origin: str) -> StateDict:
-    """The mean of every tensor; what counts is taken from the first. CheckpointError for tensors of other shapes."""
+    """The mean of every tensor; what counts is taken from the first.
+
+    Raises CheckpointError for tensors of other names or shapes.
+    """
     first = states[0]
     for other in states[1:]:
         if {name: tensor.shape for name, tensor in other.items()} != {n: t.shape for n, t in first.items()}:
