@@ -111,7 +111,7 @@ def read_changes(path: Path) -> list[str]:
 
 
 def going_on(config: RunConfig, earlier: Sequence[Path]) -> RunConfig:
-    """`config` starting from the mean of the encoders of the runs in the folders `earlier`; without any as it is."""
+    """`config` starting from the mean of the encoders of the runs in `earlier`; as it is where there are none."""
     if not earlier:
         return config
     weights = "+".join(str(folder / "best.vidfake") for folder in earlier)
