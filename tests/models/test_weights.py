@@ -238,6 +238,7 @@ def test_the_encoders_of_several_checkpoints_are_averaged(tmp_path: Path) -> Non
             extra={"training_sources": [str(number)]},
         )
     assert checkpoints_in(str(folders[0])) == folders[:1], "a + in a folder's own name is no list"
+    assert checkpoints_in(f"{folders[0]}+{folders[1]}") == folders[:2]
     plain = [folder.rename(tmp_path / f"{number}.vidfake") for number, folder in enumerate(folders)]
     both = f"{plain[0]}+{plain[1]}"
     assert checkpoints_in(both) == plain[:2]

@@ -7,14 +7,13 @@ from pathlib import Path
 from vidfake.data.decoding import Decoding
 from vidfake.errors import MediaError
 from vidfake.settings import ExtractSettings
-from vidfake.synth.animate import animate
+from vidfake.synth.animate import FACE_SHARE, ZOOM, animate
 from vidfake.types import Face
 from vidfake.video.writer import write_video
 
 FRAME_RATE = 25
 CRF = 10.0  # nearly lossless: what is made of it is encoded once more
 LEAST_SIDE, MOST_SIDE = 240, 1080
-LARGEST_FACE = 0.57  # of the picture's height, as `animate` frames it
 
 
 def animate_photo(
@@ -34,7 +33,7 @@ def animate_photo(
     face = Face((x0, y0, x1, y1), track.landmarks[0], float(track.confidences[0]))
     with decoding.open(path) as source:
         picture = next(iter(source.frames())).rgb()
-    side = round(min(MOST_SIDE, max(LEAST_SIDE, (y1 - y0) / LARGEST_FACE))) // 2 * 2
+    side = round(min(MOST_SIDE, max(LEAST_SIDE, (y1 - y0) / (FACE_SHARE * ZOOM[1])))) // 2 * 2
     count = max(1, round(seconds * FRAME_RATE))
     frames = animate(picture, face, seed=seed, num_frames=count, frame_rate=FRAME_RATE, side=side)
     write_video(out, frames, frame_rate=FRAME_RATE, crf=CRF)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from vidfake.errors import CheckpointError, ConfigError, MissingPackageError
 from vidfake.files import sha256_file
-from vidfake.models.checkpoint_files import find_tensors, read_description
+from vidfake.models.checkpoint_files import JSON_NAME, find_tensors, read_description
 
 StateDict = dict[str, Tensor]
 
@@ -98,9 +98,15 @@ def checkpoints_in(weights: str) -> list[Path]:
     """The detectors' checkpoints (``NAME.vidfake``) that `encoder.weights` names, with ``+`` between several."""
     if weights in ("imagenet", "none"):
         return []
-    whole = [Path(weights)]
-    parts = whole if whole[0].is_dir() else [Path(part) for part in weights.split("+")]
-    return parts if all(part.is_dir() for part in parts) else []
+    if Path(weights).is_dir():
+        return [Path(weights)]
+    found, path = [], ""
+    for piece in weights.split("+"):  # a folder's own name may have a + too
+        path = f"{path}+{piece}" if path else piece
+        if (Path(path) / JSON_NAME).is_file():
+            found.append(Path(path))
+            path = ""
+    return [] if path else found
 
 
 def trained_before(weights: str) -> list[dict[str, Any]]:

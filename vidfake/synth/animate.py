@@ -15,6 +15,9 @@ import numpy as np
 from vidfake.seeding import generator
 from vidfake.types import ByteArray, Face, FloatArray
 
+ZOOM = (1.3, 1.9)
+FACE_SHARE = 0.3  # of the picture's height that the face has, times the zoom
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -37,7 +40,7 @@ def draw_scene(seed: int, duration_seconds: float) -> Scene:
     rng = generator("demo scene", seed)
     blinks = np.cumsum(rng.uniform(0.8, 2.5, max(1, int(duration_seconds))))
     return Scene(
-        zoom=float(rng.uniform(1.3, 1.9)),
+        zoom=float(rng.uniform(*ZOOM)),
         shift=rng.uniform(-0.04, 0.04, 2),
         mirrored=bool(rng.random() < 0.5),
         gain=rng.uniform(0.8, 1.15, 3),
@@ -74,7 +77,7 @@ def animate(
 def _view(photo: ByteArray, face: Face, scene: Scene, width: int, height: int) -> FloatArray:
     """Affine (2, 3) that frames the face: about a third of the picture, more with zoom."""
     x0, y0, x1, y1 = face.box
-    scale = scene.zoom * 0.3 * height / (y1 - y0)
+    scale = scene.zoom * FACE_SHARE * height / (y1 - y0)
     centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
     target = np.array([width, height]) * (0.5 + scene.shift)
     return np.concatenate([np.eye(2) * scale, (target - scale * centre)[:, None]], axis=1)
