@@ -65,7 +65,7 @@ class Order:
 @dataclass(frozen=True)
 class Synthesised:
     """What became of one file by one maker: `files` by what they are (``fake``, ``mask``, ``real``, ``animated``,
-    ``parameters``) and `rendered`, or the `error` for which nothing was written, but for the animated photograph."""
+    ``parameters``) and `rendered`, or the `error` for which nothing was written but the animated photograph."""
 
     source: str
     maker: str
