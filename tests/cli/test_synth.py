@@ -120,6 +120,8 @@ def test_an_animated_photograph_is_manipulated_over_time(cli: Run, face_video: P
         assert len(pictures[name]) == made["num_frames"] == 15
     assert min(np.abs(np.diff(pictures["animated"], axis=0)).mean(axis=(1, 2, 3))) > 0.2, "it moves throughout"
     assert np.abs(pictures["real"] - pictures["animated"]).mean() < 3
+    assert pictures["animated"].shape[1:3] == portrait().shape[:2], "framed as the photograph"
+    assert np.abs(pictures["animated"].mean(axis=(0, 1, 2)) - portrait().mean(axis=(0, 1))).max() < 8, "its colours"
     changed, masked = np.abs(pictures["fake"] - pictures["real"]).mean(-1), pictures["mask"].mean(-1)
     assert changed[masked > 200].mean() > 3 * changed[masked < 5].mean()
     told = json.loads((out / names["parameters"]).read_text())

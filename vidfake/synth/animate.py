@@ -7,16 +7,13 @@ alignment have something real to do. It is no substitute for footage: figures fr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from vidfake.seeding import generator
 from vidfake.types import ByteArray, Face, FloatArray
-
-ZOOM = (1.3, 1.9)
-FACE_SHARE = 0.3  # of the picture's height that the face has, times the zoom
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ def draw_scene(seed: int, duration_seconds: float) -> Scene:
     rng = generator("demo scene", seed)
     blinks = np.cumsum(rng.uniform(0.8, 2.5, max(1, int(duration_seconds))))
     return Scene(
-        zoom=float(rng.uniform(*ZOOM)),
+        zoom=float(rng.uniform(1.3, 1.9)),
         shift=rng.uniform(-0.04, 0.04, 2),
         mirrored=bool(rng.random() < 0.5),
         gain=rng.uniform(0.8, 1.15, 3),
@@ -57,13 +54,26 @@ def animate(
     photo: ByteArray, face: Face, *, seed: int, num_frames: int, frame_rate: float, side: int = 480
 ) -> Iterator[ByteArray]:
     """Frames (side, side, 3) uint8 RGB of `photo` (H, W, 3) moving around the detected `face`."""
-    width = height = side
     scene = draw_scene(seed, num_frames / frame_rate)
-    noise = generator("demo noise", seed)
-    view = _view(photo, face, scene, width, height)
-    picture = cv2.warpAffine(photo, view, (width, height), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT_101)
+    view = _view(photo, face, scene, side, side)
+    picture = cv2.warpAffine(photo, view, (side, side), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT_101)
     landmarks = face.landmarks @ view[:, :2].T + view[:, 2]
-    fields = _Fields(landmarks, width, height)
+    yield from move(
+        np.asarray(picture, np.uint8), landmarks, scene, seed=seed, num_frames=num_frames, frame_rate=frame_rate
+    )
+
+
+def plain_scene(seed: int, duration_seconds: float) -> Scene:
+    """A scene in which a picture moves and keeps its colours and its sides."""
+    return replace(draw_scene(seed, duration_seconds), mirrored=False, gain=np.ones(3), gamma=1.0)
+
+
+def move(
+    picture: ByteArray, landmarks: FloatArray, scene: Scene, *, seed: int, num_frames: int, frame_rate: float
+) -> Iterator[ByteArray]:
+    """Frames of a `picture` (H, W, 3), framed as it is, moving around the face of these `landmarks` (5, 2)."""
+    noise = generator("demo noise", seed)
+    fields = _Fields(landmarks, picture.shape[1], picture.shape[0])
     for index in range(num_frames):
         map_x, map_y = fields.at(scene, index / frame_rate)
         moved = cv2.remap(picture, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
@@ -77,7 +87,7 @@ def animate(
 def _view(photo: ByteArray, face: Face, scene: Scene, width: int, height: int) -> FloatArray:
     """Affine (2, 3) that frames the face: about a third of the picture, more with zoom."""
     x0, y0, x1, y1 = face.box
-    scale = scene.zoom * FACE_SHARE * height / (y1 - y0)
+    scale = scene.zoom * 0.3 * height / (y1 - y0)
     centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
     target = np.array([width, height]) * (0.5 + scene.shift)
     return np.concatenate([np.eye(2) * scale, (target - scale * centre)[:, None]], axis=1)
