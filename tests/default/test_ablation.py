@@ -65,8 +65,9 @@ def test_every_variant_has_the_same_budget_and_is_measured_on_validation(
     assert gap is not None
     assert gap.value == pytest.approx(rows[1].video.value - rows[0].video.value)
     text = markdown(rows)
-    assert text.count("\n| ") == 6
-    assert "Validation only, 6 steps each" in text
+    whole, by_manipulation = text.split("Validation only, 6 steps each")
+    assert whole.count("\n| ") == 6
+    assert by_manipulation.count("\n| baseline") == by_manipulation.count("\n| wide") == 3
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("a finished run is not made again")
@@ -102,6 +103,7 @@ def test_seeds_validate_alike(base: dict[str, Any], tmp_path: Path, monkeypatch:
     monkeypatch.setattr("vidfake.default.ablation.prepare", lambda *_, **__: {})
     rows = ablate([v.record for v in store.videos], VARIANTS[:1], base, tmp_path, steps=2, seeds=(3, 4))
     assert [row.seed for row in rows] == [3, 4, "average"]
+    check_by_manipulation(rows, tmp_path / "runs")
     built = []
     for seed in (3, 4):
         run = from_dict(RunConfig, read_toml(tmp_path / "runs" / f"baseline-seed{seed}" / "config.toml"))
@@ -119,6 +121,26 @@ def test_seeds_validate_alike(base: dict[str, Any], tmp_path: Path, monkeypatch:
         assert faces(here.validation, i) == faces(there.validation, i)
     fakes = [i for i, item in enumerate(here.training.items) if item.maker]
     assert any(faces(here.training, i) != faces(there.training, i) for i in fakes[:4])
+
+
+def check_by_manipulation(rows: list[Row], runs: Path) -> None:
+    """The fakes of the one maker and the reals that they were made from, of each seed and of both together."""
+    tables = [ScoreTable.read(runs / f"baseline-seed{seed}" / "validation.jsonl") for seed in (3, 4)]
+    clips = [table.clip_score for table in tables]
+    mean = replace(tables[0], clip_score=(clips[0] + clips[1]) / 2)
+    lines = markdown(rows).splitlines()
+    header = lines[-5].split(" | ")
+    assert header[0] == "| variant"
+    for row, table, line in zip(rows, [*tables, mean], lines[-3:], strict=True):
+        made = np.array(["#resynthesis" in str(name) for name in table.video_id])
+        sources = {str(name).partition("#")[0] for name in table.video_id[made]}
+        own = made | np.isin(table.video_id, list(sources))
+        scores = pool_video(table)
+        expected = roc_auc_score(made[own], scores[own])
+        assert row.by_manipulation["resynthesis"]["video_auc"] == pytest.approx(expected)
+        cells = dict(zip(header, line.removesuffix(" |").split(" | "), strict=True))
+        assert cells["seed"] == str(row.seed)
+        assert cells["resynthesis"] == f"{expected:.3f}"
 
 
 def test_scores_of_other_frames_are_not_averaged() -> None:

@@ -39,7 +39,7 @@ from vidfake.report.numbers import decimal, with_interval
 from vidfake.scores import ScoreTable
 from vidfake.settings import RunConfig
 from vidfake.train.data import check_options
-from vidfake.train.run import SCORES_FILE, level_metrics, run_folder
+from vidfake.train.run import RESULT_FILE, SCORES_FILE, by_manipulation_metrics, level_metrics, run_folder
 from vidfake.types import VideoRecord
 
 BUDGET = ("optim.epochs", "data.sampler.options.steps")
@@ -63,7 +63,8 @@ Plan = list[tuple[Variant, int, RunConfig]]
 class Row:
     """One finished run, or (`seed` is AVERAGE) the mean of a variant's runs.
 
-    `metrics` are the levels on validation; `video` is the AUC with an interval over sources; `difference` is the
+    `metrics` are the levels on validation, and `by_manipulation` those of each manipulation against the reals that
+    it was made from; `video` is the AUC with an interval over sources; `difference` is the
     paired one to the first variant at the same seed (None for that one). `clips` and `minutes` are those of all its
     runs together.
     """
@@ -74,6 +75,7 @@ class Row:
     clips: int
     minutes: float | None
     metrics: dict[str, Any]
+    by_manipulation: dict[str, dict[str, Any]]
     video: Figure
     difference: Figure | None = None
 
@@ -182,13 +184,15 @@ def _row(variant: Variant, seed: int, config: RunConfig, plan: Plan, steps: int)
     table = ScoreTable.read(folder / SCORES_FILE)
     first = next(entry for entry in plan if entry[1] == seed)
     control = None if first[0] is variant else ScoreTable.read(run_folder(first[2]) / SCORES_FILE)
+    result = json.loads((folder / RESULT_FILE).read_text("utf-8"))
     return Row(
         variant=variant,
         seed=seed,
         steps=steps,
         clips=steps * config.optim.batch_size * config.optim.accumulate,
         minutes=json.loads((folder / "minutes.json").read_text("utf-8"))["minutes"],
-        metrics=json.loads((folder / "result.json").read_text("utf-8"))["validation"],
+        metrics=result["validation"],
+        by_manipulation=result["validation_by_manipulation"],
         video=_video_auc(table, config),
         difference=None if control is None else _difference(table, config, control, first[2]),
     )
@@ -210,6 +214,7 @@ def _averages(rows: Sequence[Row], plan: Plan) -> list[Row]:
                 clips=sum(row.clips for row in own),
                 minutes=None if None in minutes else sum(m for m in minutes if m is not None),
                 metrics=dict(level_metrics(table, configs[0])),
+                by_manipulation=dict(by_manipulation_metrics(table, configs[0])),
                 video=_video_auc(table, configs[0]),
                 difference=None if control is None else _difference(table, configs[0], *control),
             )
@@ -269,4 +274,18 @@ def markdown(rows: Sequence[Row]) -> str:
     ]
     steps = rows[0].steps if rows else 0
     note = f"Validation only, {steps} steps each; 95 % intervals over sources; differences are paired."
-    return "\n".join([*table_lines(header, cells), note, ""])
+    return "\n".join([*table_lines(header, cells), note, *_manipulation_lines(rows)]).rstrip() + "\n"
+
+
+def _manipulation_lines(rows: Sequence[Row]) -> list[str]:
+    """A second table. The first one's AUC is over all videos, so that it also moves where a variant scores reals of
+    one kind (photographs, say) higher than those of another."""
+    names = list(dict.fromkeys(name for row in rows for name in row.by_manipulation))
+    if not names:
+        return []
+    cells = [
+        (row.variant.name, row.seed, *(decimal(row.by_manipulation.get(n, {}).get("video_auc")) for n in names))
+        for row in rows
+    ]
+    about = "Video-level AUC of each manipulation, against the reals that it was made from:"
+    return ["", about, "", *table_lines(("variant", "seed", *names), cells)]
