@@ -18,6 +18,7 @@ from vidfake.data.store import ClipStore
 from vidfake.default.ablation import Row, Variant, ablate, averaged, markdown, read_variants, variant_config
 from vidfake.errors import ConfigError, UsageError
 from vidfake.metrics.pooling import pool_video
+from vidfake.metrics.results import Figure
 from vidfake.scores import ScoreTable
 from vidfake.settings import RunConfig
 from vidfake.train.data import build_data
@@ -141,6 +142,16 @@ def check_by_manipulation(rows: list[Row], runs: Path) -> None:
         cells = dict(zip(header, line.removesuffix(" |").split(" | "), strict=True))
         assert cells["seed"] == str(row.seed)
         assert cells["resynthesis"] == f"{expected:.3f}"
+
+
+def test_what_a_manipulation_is_called_breaks_no_table() -> None:
+    """Names are those of a manifest, so of anyone."""
+    hostile = "a|b\n| c\x1b[2J"
+    row = Row(VARIANTS[0], 0, 6, 48, 1.0, {}, {hostile: {"video_auc": 0.5}}, Figure(0.5))
+    header, _, cells = markdown([row]).splitlines()[-3:]
+    assert header.startswith("| variant | seed | a\\|b")
+    assert "\x1b" not in header
+    assert cells == "| baseline | 0 | 0.500 |"
 
 
 def test_scores_of_other_frames_are_not_averaged() -> None:

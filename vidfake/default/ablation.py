@@ -64,9 +64,8 @@ class Row:
     """One finished run, or (`seed` is AVERAGE) the mean of a variant's runs.
 
     `metrics` are the levels on validation, and `by_manipulation` those of each manipulation against the reals that
-    it was made from; `video` is the AUC with an interval over sources; `difference` is the
-    paired one to the first variant at the same seed (None for that one). `clips` and `minutes` are those of all its
-    runs together.
+    it was made from; `video` is the AUC with an interval over sources; `difference` is the paired one to the first
+    variant at the same seed (None for that one). `clips` and `minutes` are those of all its runs together.
     """
 
     variant: Variant

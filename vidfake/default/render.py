@@ -107,9 +107,11 @@ def _training(card: ModelCard) -> list[str]:
 
 def table_lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
     """A Markdown table that reads well on a terminal too: of what would be Markdown only the bar is escaped."""
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    lines += ["| " + " | ".join(clean(cell, limit=None).replace("|", "\\|") for cell in row) + " |" for row in rows]
-    return [*lines, ""]
+
+    def line(cells: Sequence[object]) -> str:
+        return "| " + " | ".join(clean(cell, limit=None).replace("|", "\\|") for cell in cells) + " |"
+
+    return [line(header), "|" + "---|" * len(header), *map(line, rows), ""]
 
 
 def _span(
