@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from vidfake.errors import UndefinedMetricError
 from vidfake.metrics.ranking import (
@@ -175,5 +175,18 @@ def test_bad_rows_are_refused(scores: list[float], labels: list[int], message: s
 
 def test_the_drawn_curve_lies_on_the_roc() -> None:
     scores, labels = np.array([1.0, 2, 4, 3, 5]), np.array([0, 0, 0, 1, 1])
-    drawn = curve(scores, labels).tpr_on(np.array([0, 0.2, 1 / 3, 0.5, 1]))
-    assert drawn == pytest.approx([0.5, 0.8, 1, 1, 1])
+    drawn = curve(scores, labels).tpr_on(np.array([0, 0.2, 0.33, 1 / 3, 0.5, 1]))
+    assert drawn == pytest.approx([0.5, 0.5, 0.5, 1, 1, 1])  # level up to the step, and not sloping towards it
+
+
+@pytest.mark.parametrize("num_values", [3, 20, 10**6])  # with many ties, some, none
+def test_the_drawn_curve_is_scikit_learns(num_values: int) -> None:
+    rng = np.random.default_rng(num_values)
+    labels = np.repeat([0, 1], [100, 60])
+    scores = rng.integers(0, num_values, 160) + 0.3 * num_values * labels
+    drawn = curve(scores, labels)
+    fpr, tpr, _ = roc_curve(labels, scores, drop_intermediate=False)
+    between = (np.arange(1000) + 0.5) / 1000  # on no step: reals are hundredths
+    assert drawn.tpr_on(between) == pytest.approx(np.interp(between, fpr, tpr))
+    assert drawn.tpr_on(between).mean() == pytest.approx(drawn.auc(), abs=1e-6)
+    assert drawn.tpr_on(fpr) == pytest.approx([tpr[fpr == step].max() for step in fpr])

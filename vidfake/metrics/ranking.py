@@ -118,8 +118,11 @@ class Curve:
     def tpr_on(self, grid: Float64Array) -> Float64Array:
         """TPR of the straight-line ROC at each FPR of `grid`, for drawing; the upper end of a vertical step."""
         fpr, tpr = self.fpr, self.tpr
-        top = np.append(np.flatnonzero(np.diff(fpr)), len(fpr) - 1)
-        drawn: Float64Array = np.interp(grid, fpr[top], tpr[top])
+        after = np.searchsorted(fpr, grid * (1 + 1e-12), side="right")  # the lower end of the next vertical step
+        top, after = after - 1, np.minimum(after, len(fpr) - 1)
+        run = fpr[after] - fpr[top]
+        share = np.divide(np.maximum(grid - fpr[top], 0), run, out=np.zeros(len(grid)), where=run > 0)
+        drawn: Float64Array = tpr[top] + share * (tpr[after] - tpr[top])
         return drawn
 
 
